@@ -1,0 +1,149 @@
+// The gate (DESIGN 4.1 to 4.8): a BPF program on clsact ingress and egress of each uplink that
+// drops packets between this node and groups of peers inside armed windows, by the kernel's clock,
+// while the lease holds; and counts everything it decides about.
+//
+// Ownership: a Gate owns its filters, and clsact where it made it. detach() removes them; the
+// destructor detaches too. If the process dies, the filters stay but pass everything once the lease
+// has lapsed; clean_leftovers() of the next life removes them by the journal.
+// Threading: one thread at a time, except renew_lease() and lease_held(), which may run on another.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "agent/base/ip.h"
+#include "agent/base/time.h"
+
+namespace zq {
+
+enum class FlowDirection { kEgress = 0, kIngress = 1 };
+
+inline constexpr std::size_t kMaxWindows = 16;  // per (direction, group)
+inline constexpr std::size_t kMaxExemptions = 32;
+
+struct Uplink {
+  std::string device;
+  unsigned index = 0;
+};
+
+struct BookAddress {
+  IpPrefix prefix;
+  std::uint32_t group = 0;
+};
+
+struct GateExemption {
+  IpPrefix prefix;  // length 0 of either family matches that family; see any_address
+  bool any_address = true;
+  std::uint8_t protocol = 0;  // IPPROTO_*; 0 = any
+  std::uint16_t port = 0;     // 0 = any
+};
+
+struct GateConfig {
+  std::uint32_t own_group = 0;
+  std::uint32_t groups = 0;
+  std::vector<BookAddress> book;
+  std::vector<GateExemption> exempt;
+  std::vector<Uplink> uplinks;
+};
+
+struct DropRule {
+  FlowDirection direction{};
+  std::uint32_t group = 0;
+  struct Span {
+    MonoTime from;
+    MonoTime until;
+  };
+  std::vector<Span> windows;  // disjoint, ordered, at most kMaxWindows
+};
+
+struct GateCounter {
+  FlowDirection direction{};
+  std::uint32_t group = 0;
+  std::uint64_t passed_packets = 0, passed_bytes = 0;
+  std::uint64_t dropped_packets = 0, dropped_bytes = 0;
+  std::uint64_t exempt_packets = 0;   // would have been dropped, but an exemption says otherwise
+  std::uint64_t transit_packets = 0;  // the local address belongs to another group
+};
+
+// Instants are 0 when the event has not happened.
+struct WindowEvidence {
+  FlowDirection direction{};
+  std::uint32_t group = 0;
+  DropRule::Span window;
+  std::uint64_t dropped_packets = 0, dropped_bytes = 0;
+  std::uint64_t passed_packets = 0;  // inside the window although not exempt: the lease had lapsed
+  std::uint64_t exempt_packets = 0;
+  std::int64_t last_passed_ns = 0;  // last packet let through before the window opened
+  std::int64_t first_dropped_ns = 0;
+  std::int64_t last_dropped_ns = 0;
+  std::int64_t first_passed_ns = 0;  // first packet let through after the window's end
+};
+
+class Gate {
+ public:
+  // Attaches in the network namespace of the calling thread, with an empty programme and no lease.
+  // `state_dir` holds the journal. kRefused when something stands ahead of the gate (named).
+  static Result<Gate> attach(const GateConfig& config, const std::string& state_dir);
+
+  Gate(Gate&&) noexcept;
+  Gate& operator=(Gate&&) noexcept;
+  ~Gate();
+
+  // Swaps the whole programme in one step; a packet sees the old or the new one. Evidence starts
+  // anew. An empty programme heals.
+  Status load(const std::vector<DropRule>& rules);
+
+  // Moves the lease to now + length, unless it has lapsed since the first renewal: then it stays
+  // lapsed for the life of the gate and the answer is false. Checked and written inside the kernel,
+  // so that a process stopped half way cannot revive it.
+  Result<bool> renew_lease(Nanos length);
+  // Ends the lease now (heal for good).
+  Status end_lease();
+  struct Lease {
+    MonoTime until;
+    bool lapsed = false;
+  };
+  [[nodiscard]] Result<Lease> lease() const;
+
+  [[nodiscard]] Result<std::vector<GateCounter>> counters() const;
+  [[nodiscard]] Result<std::vector<WindowEvidence>> evidence() const;
+
+  // Reasons why the gate can no longer be trusted: a filter of ours is gone, something foreign
+  // stands ahead of it, a device went away. Empty = all well. Looks at the kernel each time
+  // (netlink dumps and tcx queries); see also FilterMonitor for events in between.
+  [[nodiscard]] Result<std::vector<std::string>> violations() const;
+
+  // Removes everything that attach() made. Idempotent.
+  Status detach();
+
+ private:
+  struct Impl;
+  explicit Gate(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// What stands ahead of the gate's place on a device, by name ("veth0 ingress: filter pref 1 bpf
+// handle 0x1 'other'", "eth0: XDP program 12 'lb'"). In the calling thread's namespace.
+Result<std::vector<std::string>> filters_ahead(const std::vector<Uplink>& uplinks);
+
+// The devices that routes to the peers resolve to, without loopback, and never a device together
+// with its lower device (the lower one is kept). In the calling thread's namespace.
+Result<std::vector<Uplink>> resolve_uplinks(const std::vector<IpAddress>& peers);
+
+// Canonical text of the uplinks, their qdiscs, classes and filters, and of our own objects, without
+// statistics: equal texts = nothing is left behind. One object a line.
+Result<std::string> dump_network(const std::vector<Uplink>& uplinks);
+// The same for all devices of the namespace, to list other changes.
+Result<std::string> dump_everything();
+
+// Removes what an earlier life left, by the journal in `state_dir`. Returns what was removed, a
+// line each; nothing to do = empty. In the calling thread's namespace.
+Result<std::vector<std::string>> clean_leftovers(const std::string& state_dir);
+
+// Pieces of the kernel that the data plane needs and does not find, each with what follows from it.
+[[nodiscard]] std::vector<std::string> missing_capabilities();
+
+}  // namespace zq

@@ -1,0 +1,96 @@
+// Cluster x experiment -> what every node's kernel is told. Pure: no I/O, no system known by name.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "agent/base/ip.h"
+#include "agent/base/time.h"
+#include "experiments/cluster.h"
+#include "experiments/experiment.h"
+
+namespace zq {
+
+using GroupId = std::uint32_t;
+enum class Direction { kEgress, kIngress };  // as the node itself sees it
+
+// A stretch of time, relative to the fault's instant T. Half open: [from, until).
+struct Window {
+  Nanos from{};
+  Nanos until{};
+  auto operator<=>(const Window&) const = default;
+};
+
+// Packets between the node and `peer` in `direction` are dropped inside the windows.
+struct ProgrammeEntry {
+  Direction direction{};
+  GroupId peer = 0;
+  std::vector<Window> windows;  // disjoint, ordered, maximal (touching ones are merged)
+};
+
+struct NodeProgramme {
+  NodeId node = 0;
+  GroupId group = 0;
+  std::vector<ProgrammeEntry> entries;  // only impaired pairs
+  // Nodes that this node sends path probes to throughout: at most two per other group (and one in
+  // its own), so that the total stays linear in nodes.
+  std::vector<NodeId> path_targets;
+};
+
+struct AddressBookEntry {
+  IpPrefix prefix;
+  GroupId group = 0;
+};
+
+struct PlannedPhase {
+  std::string name;
+  Nanos from{};  // relative to T; baseline ends at 0
+  Nanos until{};
+  std::vector<NodeId> down;  // nodes whose processes are dead during the phase
+  Nanos kill_after{};        // after `from`, for those that were alive before
+};
+
+struct BlastRadius {
+  std::vector<std::string> zones_cut;  // zones with a fault across their border or inside
+  std::vector<NodeId> nodes_impaired;  // nodes with at least one entry or killed
+  std::size_t pairs_impaired = 0;      // ordered node pairs with a window
+  std::size_t pairs_total = 0;
+  std::vector<std::string> quorum_at_risk;  // systems that keep no majority on either side
+};
+
+struct Plan {
+  std::vector<std::vector<NodeId>> groups;     // GroupId -> nodes; every node is in exactly one
+  std::vector<AddressBookEntry> address_book;  // the same on every node, ordered
+  std::vector<NodeProgramme> programmes;       // by NodeId
+  std::vector<PlannedPhase> phases;            // in order; contiguous
+  std::map<std::string, NodeSet> selections;   // [select], resolved
+  BlastRadius blast;
+
+  [[nodiscard]] Nanos fault_end() const;  // end of the last window or kill; T itself when none
+};
+
+// What the plan needs from the live cluster, resolved by the caller.
+struct PlanInput {
+  const Cluster& cluster;
+  const Experiment& experiment;
+  std::map<std::string, double> variables;  // for `lasts`; durations in seconds
+  const LiveCluster* live = nullptr;        // for dynamic selectors
+};
+
+// kInput: an empty selection, an unknown variable, a side that overlaps the other, addresses shared
+// between groups. kRefused: [limits] are exceeded.
+Result<Plan> make_plan(const PlanInput& input);
+
+// Seconds, from an expression without signals.
+Result<double> evaluate_number(const Expression& expression,
+                               const std::map<std::string, double>& variables);
+
+// The plan for people, and for programs.
+[[nodiscard]] std::string describe_plan(const Plan& plan, const Cluster& cluster,
+                                        const Experiment& experiment);
+[[nodiscard]] std::string plan_to_json(const Plan& plan, const Cluster& cluster);
+
+}  // namespace zq

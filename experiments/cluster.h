@@ -1,0 +1,98 @@
+// A cluster file: what is under test. Regions > zones > nodes, the systems that run on the nodes,
+// the apps that are watched, and, for clusters on this machine, the testbed's recipe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "agent/base/ip.h"
+#include "agent/base/time.h"
+#include "experiments/position.h"
+#include "experiments/selector.h"
+
+namespace zq {
+
+using NodeId = std::uint32_t;  // index into Cluster::nodes
+
+struct Node {
+  std::string name;
+  std::string zone;
+  std::string region;
+  std::vector<std::string> roles;   // master, scheduler, agent, coordinator; others are allowed
+  std::vector<IpPrefix> addresses;  // hosts or prefixes; the first host address is the node's own
+  std::string agent;                // "unix:/path" or "host:port"; empty = the testbed's own
+  std::map<std::string, std::string> labels;  // free, for recipes
+  Position position;
+
+  [[nodiscard]] bool has_role(const std::string& role) const;
+  // The first host address of the family, if there is one.
+  [[nodiscard]] std::optional<IpAddress> host(bool v4) const;
+};
+
+struct Zone {
+  std::string name;
+  std::string region;
+  Position position;
+};
+
+// Software under test; an adapter in controller/systems understands `kind`.
+struct SystemSpec {
+  std::string name;
+  std::string kind;  // swarm, zookeeper, etcd
+  Selector nodes;    // where it runs
+  // As the node's own agent reaches it. "{name}", "{ip}", "{dir}" are replaced per node.
+  std::string endpoint;
+  std::map<std::string, std::string> options;  // adapter-specific, checked by the adapter
+  Position position;
+};
+
+// An application whose instances are canaries (`zonequake-agent canary`).
+struct AppSpec {
+  std::string name;
+  std::string system;
+  unsigned replicas = 1;
+  // Canaries of this app listen on the first free port of the range, on their node.
+  std::uint16_t port_first = 0;
+  std::uint16_t port_last = 0;
+  Position position;
+};
+
+// Traffic that no fault touches, beside what DESIGN 4.6 always exempts.
+struct Exemption {
+  std::optional<IpPrefix> prefix;  // either end; none = any
+  std::string protocol;            // "tcp", "udp", or "" = any
+  std::uint16_t port = 0;          // either end; 0 = any
+  std::string why;
+  Position position;
+};
+
+struct TestbedSpec {
+  std::string recipe;  // absolute path of the recipe file
+  Position position;
+};
+
+struct Cluster {
+  std::string name;
+  std::string path;  // as given, for messages
+  std::string text;  // the exact file, for the record
+  std::vector<std::string> regions;
+  std::vector<Zone> zones;
+  std::vector<Node> nodes;
+  std::vector<SystemSpec> systems;
+  std::vector<AppSpec> apps;
+  std::vector<Exemption> exempt;
+  std::optional<TestbedSpec> testbed;
+
+  [[nodiscard]] const Node* find_node(const std::string& name) const;
+  [[nodiscard]] const SystemSpec* find_system(const std::string& name) const;
+};
+
+Result<Cluster> load_cluster(const std::string& path);
+// `path` is used in messages only (and to resolve a relative recipe).
+Result<Cluster> parse_cluster(std::string text, const std::string& path);
+
+}  // namespace zq

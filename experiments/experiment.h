@@ -1,0 +1,112 @@
+// An experiment file: steady state, phases with faults, expectations, limits (DESIGN part 7).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "agent/base/time.h"
+#include "experiments/cluster.h"
+#include "experiments/expression.h"
+#include "experiments/position.h"
+#include "experiments/selector.h"
+
+namespace zq {
+
+enum class FaultKind {
+  kPartition,  // nothing passes between the two sets, in either direction
+  kOneWay,     // nothing passes from `a` to `b`
+  kKill,  // all processes of the nodes in `a` are killed at the phase's start; they are started
+          // again when a phase begins that does not name them
+};
+
+struct Fault {
+  FaultKind kind = FaultKind::kPartition;
+  Selector a;  // between[0], from, or nodes
+  Selector b;  // between[1] or to; empty for kKill
+  // kKill only: how long after the phase's start (so that a drop window is open first).
+  Nanos after{};
+  Position position;
+};
+
+struct Phase {
+  std::string name;
+  Expression lasts;  // seconds; over timers of the live cluster
+  std::vector<Fault> faults;
+  Position position;
+};
+
+enum class Temporal { kAlways, kNever, kEventually };
+
+struct Expectation {
+  std::string id;
+  std::string page;    // the sentence of the page that it checks, if it is one
+  std::string during;  // phase
+  Temporal temporal = Temporal::kAlways;
+  Expression condition;
+  // kEventually: measured from the start of `during`. Required there, not allowed elsewhere.
+  std::optional<Expression> within;
+  // kEventually: the condition must then hold this long without a break. kAlways / kNever: only a
+  // violation that lasts at least this long counts. Default zero.
+  Nanos hold{};  // key `for`
+  Position position;
+};
+
+struct Limits {
+  std::optional<unsigned> max_zones_cut;
+  bool quorum_loss = false;  // true: the experiment may take a system's quorum away
+  std::optional<Expression> abort_if;
+  Nanos abort_after{};  // from "... for 10s" in abort_if
+};
+
+// What the cluster must offer.
+struct Needs {
+  std::vector<std::string> systems;       // kinds
+  std::optional<unsigned> zones;          // at least
+  std::optional<std::string> masters_in;  // "one zone" or "different zones"
+};
+
+struct SteadyState {
+  std::vector<Expression> holds;
+  Nanos hold_for = std::chrono::seconds(3);  // key `for`
+  Nanos timeout = std::chrono::seconds(60);
+};
+
+struct NamedSelector {
+  std::string name;
+  Selector selector;
+};
+
+// A unique-value write workload against a system for the whole run, read back after the heal.
+struct Workload {
+  std::string system;  // name or kind of a system of the cluster
+  Nanos every = std::chrono::milliseconds(100);
+  Position position;
+};
+
+struct Experiment {
+  std::string title;
+  std::string caveat;  // "T1-C2"; "control" for runs without a fault
+  std::string page;    // the sentence of the page
+  std::string path;
+  std::string text;
+  Needs needs;
+  std::vector<NamedSelector> select;  // in file order; later ones may use earlier ones
+  Limits limits;
+  SteadyState steady;
+  std::vector<Workload> workloads;
+  std::vector<Phase> phases;  // "baseline" first; "recovery" last; faults only in between
+  std::vector<Expectation> expectations;
+
+  [[nodiscard]] const Phase* find_phase(const std::string& name) const;
+};
+
+Result<Experiment> load_experiment(const std::string& path);
+Result<Experiment> parse_experiment(std::string text, const std::string& path);
+
+// Everything that can be found wrong about the pair without asking anybody: unmet needs, selections
+// that are empty or name what is not there, systems that the cluster lacks. All errors are kInput.
+Status check_against(const Experiment& experiment, const Cluster& cluster);
+
+}  // namespace zq
