@@ -1,0 +1,41 @@
+// Runs the probes of a ProbeSet and hands every result on. One instance per Observe stream or per
+// agent; cheap to start, everything happens on its own thread (write probes have one more each).
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "agent.pb.h"
+
+namespace zq {
+
+class ProbeEngine {
+ public:
+  // `sink` gets one result at a time, always from the engine's own thread, in the order in which
+  // the results came about (at_mono_ns is not decreasing per probe). It must not block for long
+  // (every probe waits for it) and must not call the engine back. No call begins after stop().
+  explicit ProbeEngine(std::function<void(zonequake::Observation)> sink);
+  ~ProbeEngine();  // stop()
+  ProbeEngine(const ProbeEngine&) = delete;
+  ProbeEngine& operator=(const ProbeEngine&) = delete;
+
+  // Makes `set.probes()` what runs, by id: unchanged probes go on undisturbed, changed ones
+  // restart, missing ones stop (what is under way is dropped without a result). A probe runs at
+  // once and then every interval_ms, measured start to start, never overlapping itself; a result
+  // always comes within timeout_ms and a small slack. 0 stands for the defaults: interval 1000,
+  // timeout 1000. A probe that cannot be made (bad URL, unknown kind, path too long) yields FAILED
+  // at its interval. For the same write probe, a change of read_back from false to true switches
+  // the mode and keeps the acknowledged set. Of two probes with the same id the last one counts.
+  // Any thread; returns before the change has taken effect.
+  void set_probes(const zonequake::ProbeSet& set);
+
+  // Stops all probes, kills what exec probes started, joins. Idempotent. Not from the sink. Takes
+  // up to the time-out of a write probe's operation under way.
+  void stop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace zq
