@@ -1,0 +1,88 @@
+// The agents as seen from the controller: connections, clock offsets, commands to all at once, the
+// hold on each node (heartbeats), and the stream of observations. Asynchronous gRPC throughout: the
+// number of threads does not grow with the number of agents.
+// Threading: all public functions may be called from one thread; sinks are called from gRPC's
+// threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent.pb.h"
+#include "agent/base/error.h"
+#include "agent/base/time.h"
+
+namespace zq {
+
+struct AgentEndpoint {
+  std::string node;
+  std::string address;  // "unix:/path" or "host:port"
+};
+
+// Agent's monotonic clock = controller's + offset, give or take the uncertainty (half the smallest
+// round trip of the recent exchanges).
+struct ClockEstimate {
+  Nanos offset{};
+  Nanos uncertainty{};
+};
+
+struct AgentHealth {
+  bool connected = false;              // the heartbeat stream stands
+  std::optional<MonoTime> last_reply;  // controller time
+  std::optional<ClockEstimate> clock;  // none before the first exchange
+  bool lease_held = false;
+  std::vector<std::string> violations;  // as the agent reports them
+  std::string error;                    // why the stream ended
+};
+
+// One result per agent, in the order of the endpoints.
+template <class Reply>
+using PerAgent = std::vector<Result<Reply>>;
+
+class Fleet {
+ public:
+  explicit Fleet(std::vector<AgentEndpoint> endpoints);
+  ~Fleet();  // ends all streams; does not heal (see heal())
+  Fleet(const Fleet&) = delete;
+  Fleet& operator=(const Fleet&) = delete;
+
+  [[nodiscard]] const std::vector<AgentEndpoint>& endpoints() const;
+
+  // Commands to all agents at once; each returns when every agent has answered or `timeout` is
+  // over.
+  PerAgent<zonequake::DescribeReply> describe(const zonequake::DescribeRequest& request,
+                                              Nanos timeout);
+  PerAgent<zonequake::ArmReply> arm(const std::vector<zonequake::ArmRequest>& requests,
+                                    Nanos timeout);
+  PerAgent<zonequake::LoadReply> load(const std::vector<zonequake::LoadRequest>& requests,
+                                      Nanos timeout);
+  PerAgent<zonequake::PathsReply> measure_paths(const zonequake::PathsRequest& request,
+                                                Nanos timeout);
+  PerAgent<zonequake::EvidenceReply> read_evidence(const zonequake::EvidenceRequest& request,
+                                                   Nanos timeout);
+  PerAgent<zonequake::HealReply> heal(const zonequake::HealRequest& request, Nanos timeout);
+  PerAgent<zonequake::DisarmReply> disarm(const zonequake::DisarmRequest& request, Nanos timeout);
+
+  // Opens the heartbeat streams. The first exchanges follow each other at once, for the clocks;
+  // then one every `interval`.
+  void start_heartbeats(const zonequake::RunRef& run, Nanos interval);
+  void stop_heartbeats();
+  [[nodiscard]] std::vector<AgentHealth> health() const;
+
+  // Opens the observation streams with each agent's probes. `sink` gets the agent's index.
+  using ObservationSink = std::function<void(std::size_t, const zonequake::ObservationBatch&)>;
+  void start_observing(std::vector<zonequake::ProbeSet> probes, ObservationSink sink);
+  // Replaces the probe sets of running streams.
+  void update_probes(const std::vector<zonequake::ProbeSet>& probes);
+  void stop_observing();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace zq
