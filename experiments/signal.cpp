@@ -1,0 +1,60 @@
+#include "experiments/signal.h"
+
+#include <algorithm>
+#include <array>
+
+namespace zq {
+namespace {
+
+constexpr std::array<std::string_view, 3> kNodeLabels{"node", "zone", "system"};
+constexpr std::array<std::string_view, 4> kMemberLabels{"node", "zone", "system", "seen_by"};
+constexpr std::array<std::string_view, 5> kInstanceLabels{"app", "zone", "state", "source",
+                                                          "system"};
+constexpr std::array<std::string_view, 4> kAnswerLabels{"app", "instance", "node", "zone"};
+constexpr std::array<std::string_view, 4> kPathLabels{"from", "to", "from_zone", "to_zone"};
+
+// Values are never negative: the judge reasons with that where a series is unknown.
+constexpr std::array<SignalInfo, 16> kSignals{{
+    {"master.up", kNodeLabels, "1 while the node's master process answers, else 0"},
+    {"master.leads", kNodeLabels, "1 while the node's master says that it leads, else 0"},
+    {"master.serves", kNodeLabels, "1 while the node's master serves requests, else 0"},
+    {"member.state", kMemberLabels,
+     "1 while the node is a healthy member in the eyes of node seen_by, else 0"},
+    {"app.instances", kInstanceLabels,
+     "number of the app's instances in that state, by that source (scheduler, node, probe)"},
+    {"app.answers", kAnswerLabels, "1 while the instance itself answers on its own node, else 0"},
+    {"scheduler.leads", kNodeLabels, "1 while the node's scheduler says that it leads, else 0"},
+    {"scheduler.accepts", kNodeLabels,
+     "1 while the node's scheduler accepts changes (an active no-op update succeeds), else 0"},
+    {"coordinator.serves", kNodeLabels, "1 while the node's coordinator serves clients, else 0"},
+    {"coordinator.leads", kNodeLabels, "1 while the node's coordinator leads, else 0"},
+    {"write.attempted", kNodeLabels, "number of unique-value writes tried from the node so far"},
+    {"write.acknowledged", kNodeLabels, "number of those writes acknowledged so far"},
+    {"write.lost", kNodeLabels,
+     "number of acknowledged writes that reading back after the heal did not find"},
+    {"net.reachable", kPathLabels, "1 while what `from` sends arrives at `to`, else 0"},
+    {"net.rtt_ms", kPathLabels, "round-trip time in milliseconds"},
+    {"net.throughput_mbps", kPathLabels, "measured throughput in Mbit/s"},
+}};
+
+}  // namespace
+
+std::optional<double> Series::at(MonoTime time) const {
+  const auto after = std::upper_bound(
+      segments.begin(), segments.end(), time,
+      [](MonoTime instant, const Segment& segment) { return instant < segment.from; });
+  if (after == segments.begin()) return std::nullopt;
+  const Segment& segment = *std::prev(after);
+  // In this form nothing overflows when stale_after is "never".
+  if (time - segment.last > stale_after) return std::nullopt;
+  return segment.value;
+}
+
+std::span<const SignalInfo> known_signals() { return kSignals; }
+
+const SignalInfo* find_signal(std::string_view name) {
+  const auto* const found = std::ranges::find(kSignals, name, &SignalInfo::name);
+  return found == kSignals.end() ? nullptr : found;
+}
+
+}  // namespace zq
