@@ -33,10 +33,13 @@ template <class Name>
 std::string_view nearest(std::string_view word, std::span<const Name> candidates) {
   std::string_view best;
   if (word.empty() || word.size() > kLongestName) return best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t best_distance = kLongestName;
   for (const std::string_view candidate : candidates) {
     if (candidate.size() > kLongestName) continue;
+    const std::size_t longest = std::max(word.size(), candidate.size());
     const std::size_t distance = edit_distance(word, candidate);
+    // A third of the letters may be wrong or missing, but not the only letter that there is.
+    if (distance > std::max<std::size_t>(1, longest / 3) || distance >= longest) continue;
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;
