@@ -4,22 +4,20 @@
 #include <array>
 #include <functional>
 #include <memory>
-#include <regex>
 
+#include "experiments/expression_aggregate.h"
 #include "experiments/expression_scanner.h"
-#include "experiments/nearest.h"
-#include "experiments/signal.h"
+#include "experiments/hint.h"
 
 namespace zq {
 namespace {
 
-// Far beyond any sensible statement, and far below what the recursion here, in the judge, or in
-// the standard library's regular expressions could not take.
+// Far beyond any sensible statement, and far below where the recursion here or in the judge would
+// run out of stack.
 constexpr std::size_t kLongestText = 4096;
-constexpr std::size_t kLongestRegex = 256;
 constexpr unsigned kDeepest = 64;
 
-constexpr std::array<std::string_view, 5> kFunctions{"sum", "min", "max", "count", "baseline"};
+const std::array<std::string, 5> kFunctions{"sum", "min", "max", "count", "baseline"};
 
 template <class Node>
 ExprPtr make_node(Node node, std::size_t offset) {
@@ -72,21 +70,6 @@ const ExprNode* find_bare_baseline(const ExprNode& node) {
   return found;
 }
 
-// "A, B and C"
-std::string listing(std::span<const std::string_view> names) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " and " : ", ";
-    text += names[i];
-  }
-  return text;
-}
-
-std::string did_you_mean(std::string_view word, std::span<const std::string_view> names) {
-  const std::string_view nearest = nearest_name(word, names);
-  return nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest);
-}
-
 class Parser {
  public:
   Parser(std::string_view text, const Position& position) : scan_(text, position) {}
@@ -105,14 +88,11 @@ class Parser {
   Result<ExprPtr> baseline(std::size_t start);
   Result<ExprPtr> function(std::string_view name, std::size_t start);
   Result<ExprPtr> aggregate(AggregateOp op, std::size_t start);
-  Result<std::vector<LabelMatcher>> matchers(const SignalInfo& signal);
-  Result<LabelMatcher> matcher(const SignalInfo& signal);
 
   // A left-associative chain of operators of one precedence.
   template <std::size_t N>
   Result<ExprPtr> chain(const std::array<std::pair<std::string_view, ArithmeticOp>, N>& operators,
                         Result<ExprPtr> (Parser::*operand)());
-  std::optional<CompareOp> accept_comparator();
   Status need_number(const ExprPtr& node, std::string_view whose);
   Status need_condition(const ExprPtr& node, std::string_view whose);
   Status check_baseline(const ExprPtr& side, const ExprPtr& other);
@@ -201,21 +181,6 @@ Result<ExprPtr> Parser::negation() {
   return make_node(NotExpr{std::move(operand)}, start);
 }
 
-std::optional<CompareOp> Parser::accept_comparator() {
-  static constexpr std::array<std::pair<std::string_view, CompareOp>, 6> kOperators{{
-      {"<=", CompareOp::kLessEqual},
-      {">=", CompareOp::kGreaterEqual},
-      {"==", CompareOp::kEqual},
-      {"!=", CompareOp::kNotEqual},
-      {"<", CompareOp::kLess},
-      {">", CompareOp::kGreater},
-  }};
-  for (const auto& [symbol, op] : kOperators) {
-    if (scan_.accept(symbol)) return op;
-  }
-  return std::nullopt;
-}
-
 Status Parser::check_baseline(const ExprPtr& side, const ExprPtr& other) {
   const ExprNode* bare = find_bare_baseline(*side);
   if (bare == nullptr) return {};
@@ -235,14 +200,14 @@ Result<ExprPtr> Parser::comparison() {
   const std::size_t start = scan_.mark();
   ZQ_TRY(ExprPtr left, sum());
   const std::size_t at = scan_.mark();
-  const auto op = accept_comparator();
+  const auto op = accept_comparator(scan_);
   if (!op) return left;
   ZQ_CHECK(need_number(left, "what is compared"));
   if (scan_.looks_at("=")) return scan_.fail_at(at, "unknown comparison; use < <= == != >= or >");
   ZQ_TRY(ExprPtr right, sum());
   ZQ_CHECK(need_number(right, "what is compared"));
   const std::size_t next = scan_.mark();
-  if (accept_comparator()) {
+  if (accept_comparator(scan_)) {
     return scan_.fail_at(next, "comparisons do not chain; join two of them with 'and'");
   }
   ZQ_CHECK(check_baseline(left, right));
@@ -344,6 +309,11 @@ Result<ExprPtr> Parser::baseline(std::size_t start) {
   return make_node(BaselineExpr{std::move(of)}, start);
 }
 
+Result<ExprPtr> Parser::aggregate(AggregateOp op, std::size_t start) {
+  ZQ_TRY(AggregateExpr node, read_aggregate(scan_, op));
+  return make_node(std::move(node), start);
+}
+
 Result<ExprPtr> Parser::function(std::string_view name, std::size_t start) {
   ZQ_CHECK(scan_.expect("(", "here"));
   const bool signal = scan_.peek_word().find('.') != std::string_view::npos;
@@ -352,8 +322,8 @@ Result<ExprPtr> Parser::function(std::string_view name, std::size_t start) {
   if (name == "min" && signal) return aggregate(AggregateOp::kMin, start);
   if (name == "max" && signal) return aggregate(AggregateOp::kMax, start);
   if (name != "min" && name != "max") {
-    return scan_.fail_at(start, "there is no function '{}'{}; there are {}", name,
-                         did_you_mean(name, kFunctions), listing(kFunctions));
+    return scan_.fail_at(start, "there is no function '{}'{}", name,
+                         nearest_hint(name, kFunctions, "there are"));
   }
   std::vector<ExprPtr> operands;
   do {
@@ -368,99 +338,6 @@ Result<ExprPtr> Parser::function(std::string_view name, std::size_t start) {
   return make_node(
       ArithmeticExpr{name == "min" ? ArithmeticOp::kMin : ArithmeticOp::kMax, std::move(operands)},
       start);
-}
-
-Result<ExprPtr> Parser::aggregate(AggregateOp op, std::size_t start) {
-  const std::size_t at = scan_.mark();
-  const std::string_view name = scan_.take_word();
-  if (name.empty()) return scan_.fail_at(at, "expected a signal, found {}", scan_.found());
-  const SignalInfo* signal = find_signal(name);
-  if (signal == nullptr) {
-    std::vector<std::string_view> names;
-    for (const SignalInfo& known : known_signals()) names.push_back(known.name);
-    std::string hint = did_you_mean(name, names);
-    if (hint.empty()) hint = fmt::format("; there are {}", listing(names));
-    return scan_.fail_at(at, "there is no signal '{}'{}", name, hint);
-  }
-  AggregateExpr node{op, std::string(name), {}, std::nullopt};
-  if (scan_.accept("{")) {
-    ZQ_TRY(node.matchers, matchers(*signal));
-  }
-  if (const auto comparator = accept_comparator()) {
-    const std::size_t number = scan_.mark();
-    const char next = scan_.peek();
-    if ((next < '0' || next > '9') && next != '.') {
-      return scan_.fail_at(number, "the comparison inside takes a plain number, found {}",
-                           scan_.found());
-    }
-    ZQ_TRY(const double value, scan_.take_number());
-    node.filter = {*comparator, value};
-  }
-  if (scan_.looks_at("=")) return scan_.fail_at(scan_.mark(), "to compare, write '=='");
-  ZQ_CHECK(scan_.expect(")", fmt::format("after '{}'", name)));
-  return make_node(std::move(node), start);
-}
-
-Result<std::vector<LabelMatcher>> Parser::matchers(const SignalInfo& signal) {
-  std::vector<LabelMatcher> result;
-  if (scan_.accept("}")) return result;
-  do {
-    ZQ_TRY(LabelMatcher one, matcher(signal));
-    result.push_back(std::move(one));
-  } while (scan_.accept(","));
-  ZQ_CHECK(scan_.expect("}", "or ',' after a label"));
-  return result;
-}
-
-Result<LabelMatcher> Parser::matcher(const SignalInfo& signal) {
-  static constexpr std::array<std::pair<std::string_view, MatchOp>, 4> kOperators{
-      {{"=~", MatchOp::kMatches},
-       {"!~", MatchOp::kNotMatches},
-       {"!=", MatchOp::kNotEqual},
-       {"=", MatchOp::kEqual}}};
-  const std::size_t at = scan_.mark();
-  LabelMatcher result;
-  result.label = scan_.take_word();
-  if (result.label.empty()) return scan_.fail_at(at, "expected a label, found {}", scan_.found());
-  if (std::ranges::find(signal.labels, result.label) == signal.labels.end()) {
-    return scan_.fail_at(at, "signal '{}' has no label '{}'{}; it has {}", signal.name,
-                         result.label, did_you_mean(result.label, signal.labels),
-                         listing(signal.labels));
-  }
-  const std::size_t op_at = scan_.mark();
-  const auto* const op = std::ranges::find_if(
-      kOperators, [&](const auto& known) { return scan_.accept(known.first); });
-  if (op == kOperators.end()) {
-    return scan_.fail_at(op_at, "expected = != =~ or !~ after label '{}', found {}", result.label,
-                         scan_.found());
-  }
-  if (scan_.looks_at("=")) return scan_.fail_at(op_at, "a label is compared with a single '='");
-  result.op = op->second;
-  const std::size_t value_at = scan_.mark();
-  result.quoted = scan_.peek() == '"' || scan_.peek() == '\'';
-  if (result.quoted) {
-    ZQ_TRY(result.value, scan_.take_quoted());
-  } else {
-    result.value = scan_.take_bare_value();
-    if (result.value.empty()) {
-      return scan_.fail_at(value_at, "expected a value for label '{}', found {}", result.label,
-                           scan_.found());
-    }
-  }
-  if (result.op == MatchOp::kEqual || result.op == MatchOp::kNotEqual) return result;
-  if (!result.quoted) {
-    return scan_.fail_at(value_at, "a regular expression must be quoted: \"{}\"", result.value);
-  }
-  if (result.value.size() > kLongestRegex) {
-    return scan_.fail_at(value_at, "a regular expression has at most {} characters", kLongestRegex);
-  }
-  try {
-    const std::regex compiled(result.value, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
-    return scan_.fail_at(value_at, "'{}' is not a regular expression: {}", result.value,
-                         error.what());
-  }
-  return result;
 }
 
 template <class Node, class Field>

@@ -13,6 +13,7 @@
 //   aggregate  := ("sum" | "min" | "max" | "count") "(" selector [comparator number] ")"
 //   selector   := signal [ "{" label ("=" | "!=" | "=~" | "!~") value {"," ...} "}" ]
 //
+// `not` binds only what directly follows it; `and` and `or` do not mix without parentheses.
 // A label value is a bare word (a literal, or, for labels zone, node, from, to, seen_by, the name
 // of a [select] entry, which then stands for all its zones or nodes) or a quoted string; =~ and !~
 // take a quoted ECMAScript regular expression that must match whole. Durations are numbers of
