@@ -1,5 +1,34 @@
 // A cluster file: what is under test. Regions > zones > nodes, the systems that run on the nodes,
 // the apps that are watched, and, for clusters on this machine, the testbed's recipe.
+//
+//   name = "swarm-3z"
+//   [[region]]                          # one or more; names are lower-case letters, digits, '-'
+//   name = "r1"
+//   [[region.zone]]                     # one or more; the name is unique in the cluster
+//   name = "a"
+//   [[region.zone.node]]                # one or more; the name is unique, and may hold dots
+//   name = "m1"
+//   roles = ["master", "scheduler"]     # optional
+//   addresses = ["10.66.1.1", "fd66:1::1"]  # hosts or prefixes, at least one host, nobody else's
+//   agent = "10.66.1.1:4270"            # or "unix:/path"; may be missing only with [testbed]
+//   labels = { disk = "ssd" }           # optional
+//   [[system]]
+//   name = "swarm"
+//   kind = "swarm"                      # swarm, zookeeper or etcd
+//   nodes = "role:master | role:agent"  # a selector, see selector.h
+//   endpoint = "unix:{dir}/docker.sock"
+//   options = { dispatcher_heartbeat = "1s" }  # optional
+//   [[app]]                             # optional
+//   name = "web"
+//   system = "swarm"
+//   replicas = 3
+//   ports = "18080-18089"
+//   [[exempt]]                          # optional; at least one of prefix, protocol, port
+//   protocol = "tcp"
+//   port = 22
+//   why = "the operators' way in"
+//   [testbed]                           # optional
+//   recipe = "../recipes/swarm.toml"    # relative to this file
 #pragma once
 
 #include <cstdint>
@@ -44,7 +73,8 @@ struct SystemSpec {
   std::string name;
   std::string kind;  // swarm, zookeeper, etcd
   Selector nodes;    // where it runs
-  // As the node's own agent reaches it. "{name}", "{ip}", "{dir}" are replaced per node.
+  // As the node's own agent reaches it. "{name}", "{ip}", "{dir}" (with a testbed) are replaced per
+  // node.
   std::string endpoint;
   std::map<std::string, std::string> options;  // adapter-specific, checked by the adapter
   Position position;
@@ -91,6 +121,10 @@ struct Cluster {
   [[nodiscard]] const SystemSpec* find_system(const std::string& name) const;
 };
 
+// The system of that name, or the only one of that kind. The error's message has no position.
+Result<const SystemSpec*> find_system_by(const Cluster& cluster, const std::string& name_or_kind);
+
+// Both report everything that is wrong with the file, one "FILE:LINE:COLUMN: message" a line.
 Result<Cluster> load_cluster(const std::string& path);
 // `path` is used in messages only (and to resolve a relative recipe).
 Result<Cluster> parse_cluster(std::string text, const std::string& path);

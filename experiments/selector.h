@@ -1,7 +1,15 @@
-// Selectors name sets of nodes: "zone:b", "region:r1", "role:master", "node:m1", "all", a name from
-// [select], "!X", "A & B", "A | B", parentheses; and the dynamic ones "zone_of(leader(SYSTEM))",
-// "node_of(leader(SYSTEM))", "minority(SYSTEM)", "majority(SYSTEM)", "one(role:NAME)", which need
-// the live cluster and are resolved at arming.
+// Selectors name sets of nodes:
+//
+//   zone:b  region:r1  role:master  node:m1  all     by what the cluster file says
+//   cut                                              a name from [select]
+//   !X  A & B  A | B  (A)                            binding in this order
+//   one(X)                                           the first node of X in file order
+//   majority(SYSTEM)  minority(SYSTEM)               the first quorum of the system's voters in
+//                                                    file order, and all its other voters
+//   node_of(leader(SYSTEM))  zone_of(leader(SYSTEM)) dynamic: the leader, all nodes of its zone
+//
+// SYSTEM is the name of a system, or its kind if the cluster has one of that kind. Its voters are
+// its nodes with the role master or coordinator, or all its nodes when none has either.
 #pragma once
 
 #include <cstdint>
@@ -38,14 +46,18 @@ class Selector {
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] const Position& position() const { return position_; }
   [[nodiscard]] bool empty() const { return root_ == nullptr; }
-  // Needs LiveCluster.
+  // Holds leader(): needs LiveCluster. (The names that it refers to may be dynamic nevertheless.)
   [[nodiscard]] bool is_dynamic() const;
   // Names of [select] entries that it refers to, and systems inside dynamic functions.
   [[nodiscard]] std::vector<std::string> referenced_names() const;
   [[nodiscard]] std::vector<std::string> referenced_systems() const;
+  // kInput with position and the nearest known name when it refers to a [select] entry that is not
+  // in `known`.
+  [[nodiscard]] Status check_names(const std::vector<std::string>& known) const;
 
   // `named` are the [select] entries, already resolved. An unknown zone, region, role, node or name
-  // is an kInput error with position and the nearest known one. A set may come out empty.
+  // is a kInput error with position and the nearest known one; so is a dynamic function without
+  // `live`. A set may come out empty.
   [[nodiscard]] Result<NodeSet> resolve(const Cluster& cluster,
                                         const std::map<std::string, NodeSet>& named,
                                         const LiveCluster* live) const;

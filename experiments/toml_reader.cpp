@@ -28,6 +28,27 @@ std::optional<std::string> scalar_text(const TomlValue& value) {
   return std::nullopt;
 }
 
+// "12:rest" -> 12, leaving "rest".
+std::optional<std::uint32_t> take_number(std::string_view& text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end == text.data() + text.size() || *end != ':') return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()) + 1);
+  return number;
+}
+
+// Where in the string's value a parser is that counts lines and columns from the string's start.
+std::size_t offset_in(const TomlString& string, const Position& place) {
+  std::size_t line_start = 0;
+  for (std::uint32_t line = string.position.line; line < place.line; ++line) {
+    const std::size_t newline = string.value.find('\n', line_start);
+    if (newline == std::string::npos) break;
+    line_start = newline + 1;
+  }
+  const std::uint32_t first_column = line_start == 0 ? string.position.column : 1;
+  return line_start + (place.column > first_column ? place.column - first_column : 0);
+}
+
 }  // namespace
 
 void TomlReport::add_message(const Position& position, std::string message) {
@@ -35,17 +56,16 @@ void TomlReport::add_message(const Position& position, std::string message) {
 }
 
 void TomlReport::add_inside(const TomlString& string, const Error& error) {
-  const std::string line_prefix = fmt::format("{}:{}:", string.position.file, string.position.line);
   std::string_view message = error.message;
-  std::uint32_t column = string.position.column;
-  if (message.starts_with(line_prefix)) {
-    message.remove_prefix(line_prefix.size());
-    const auto [end, code] =
-        std::from_chars(message.data(), message.data() + message.size(), column);
-    if (code == std::errc{}) message.remove_prefix(static_cast<std::size_t>(end - message.data()));
-    if (message.starts_with(": ")) message.remove_prefix(2);
+  Position place = string.position;
+  const std::string file = place.file + ":";
+  if (message.starts_with(file)) {
+    message.remove_prefix(file.size());
+    place.line = take_number(message).value_or(place.line);
+    place.column = take_number(message).value_or(place.column);
+    if (message.starts_with(' ')) message.remove_prefix(1);
   }
-  const std::size_t offset = column > string.position.column ? column - string.position.column : 0;
+  const std::size_t offset = offset_in(string, place);
   add_message(position_in_string(file_text_, string.position, offset), std::string(message));
 }
 
@@ -210,6 +230,16 @@ std::map<std::string, std::string> TomlTable::scalars(std::string_view key) {
       report_->add(entry.value.position,
                    "'{}.{}' must be a string, a number, true or false, but is {}", key, entry.key,
                    entry.value.type_name());
+    }
+  }
+  return result;
+}
+
+std::vector<TomlNamedString> TomlTable::named_strings() {
+  std::vector<TomlNamedString> result;
+  for (const TomlEntry& entry : std::get<TomlEntries>(value_->data)) {
+    if (auto value = string(entry.key)) {
+      result.push_back({TomlString{entry.key, entry.key_position}, std::move(*value)});
     }
   }
   return result;

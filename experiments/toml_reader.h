@@ -31,6 +31,11 @@ struct TomlString {
   Position position;  // of its first character
 };
 
+struct TomlNamedString {
+  TomlString name;
+  TomlString value;
+};
+
 // What is wrong with one file.
 class TomlReport {
  public:
@@ -41,8 +46,8 @@ class TomlReport {
   void add(const Position& position, fmt::format_string<Args...> format, Args&&... args) {
     add_message(position, fmt::format(format, std::forward<Args>(args)...));
   }
-  // The error of a parser that was given `string` and its position and counts columns from there,
-  // with or without "FILE:LINE:COLUMN: " in front.
+  // The error of a parser that was given `string` and its position and counts lines and columns
+  // (in bytes) from there, with or without "FILE:LINE:COLUMN: " in front.
   void add_inside(const TomlString& string, const Error& error);
 
   [[nodiscard]] bool empty() const { return problems_.empty(); }
@@ -88,6 +93,9 @@ class TomlTable {
   std::vector<TomlTable> tables(std::string_view key);  // [[key]]
   // A table of strings, numbers and booleans, all as strings.
   std::map<std::string, std::string> scalars(std::string_view key);
+
+  // For tables whose keys are names of the user's: all of them, whose values must be strings.
+  std::vector<TomlNamedString> named_strings();
 
   // Presence, whatever the type; does not count as asking for it.
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
