@@ -1,0 +1,51 @@
+// Was the fault in force, on every node, to the packet, and nowhere else? Pure: what the agents
+// measured in, findings out. A run with a finding that makes it invalid says nothing about the
+// cluster.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/base/time.h"
+#include "controller/plan/plan.h"
+#include "experiments/cluster.h"
+#include "results/store.h"
+
+namespace zq {
+
+struct Findings {
+  std::vector<std::string> invalid;
+  std::vector<std::string> inconclusive;  // directions in which nothing was attempted
+
+  void merge(Findings other);
+};
+
+// Before and after: every path passes. During: cut paths receive nothing, the others pass. A path
+// passes when at least 90 % arrives (or all but two packets, when there are few).
+[[nodiscard]] Findings assess_paths(const std::vector<PathRecord>& records);
+
+// The gates' own counters against the plan: on every border and direction with a window at least
+// one attempt and one drop, nothing passed inside a window, and on every node last passed < T <=
+// first dropped for the windows that open at T.
+[[nodiscard]] Findings assess_gates(const Plan& plan, const Cluster& cluster, MonoTime fault_at,
+                                    const std::vector<FaultEvidenceRecord>& evidence);
+
+// How exactly the fault began: per node the packets around T, over all nodes the spread.
+struct FaultStart {
+  struct AtNode {
+    std::string node;
+    std::optional<Nanos> last_passed;    // relative to T, negative
+    std::optional<Nanos> first_dropped;  // relative to T, not negative
+  };
+  std::vector<AtNode> nodes;
+  std::optional<Nanos> spread;       // of first drops, between nodes
+  std::optional<Nanos> largest_gap;  // first dropped - last passed, on one node
+
+  // "T ..., spread 120us over 6 nodes, largest gap between packets around T 180us"
+  [[nodiscard]] std::string to_string() const;
+};
+[[nodiscard]] FaultStart fault_start(MonoTime fault_at,
+                                     const std::vector<FaultEvidenceRecord>& evidence);
+
+}  // namespace zq

@@ -1,0 +1,28 @@
+// Verdicts from what the store holds, for a run that has just ended and for one of long ago.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "controller/judge/judge.h"
+#include "experiments/experiment.h"
+#include "results/store.h"
+
+namespace zq {
+
+struct Judged {
+  std::vector<Verdict> verdicts;
+  RunVerdict verdict = RunVerdict::kInconclusive;  // of the expectations alone
+  std::string reason;
+};
+
+// Judges the recorded signals under `experiment` and stores the verdicts. Phases, timers and
+// selections are those of the run; kInput when the experiment needs others than it had.
+Result<Judged> judge_recorded(Store& store, RunId run, const Experiment& experiment);
+
+// passed / failed / inconclusive. A known deviation counts as passed; no expectation at all as
+// well.
+[[nodiscard]] Judged summarise(std::vector<Verdict> verdicts);
+
+}  // namespace zq

@@ -1,0 +1,103 @@
+// The state of one run and its steps, in order. Private to controller/run.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "controller/fleet/fleet.h"
+#include "controller/judge/judge.h"
+#include "controller/run/evidence.h"
+#include "controller/run/path_matrix.h"
+#include "controller/run/runner.h"
+#include "controller/run/signal_hub.h"
+
+namespace zq {
+
+class RunSession {
+ public:
+  RunSession(const Experiment& experiment, const Cluster& cluster, Testbed* testbed, Store& store,
+             const RunOptions& options, RunListener& listener, std::stop_token stop);
+
+  Result<RunOutcome> execute();
+
+ private:
+  // Why the run ended before its plan did.
+  struct Early {
+    RunVerdict verdict;
+    std::string reason;
+  };
+
+  // session_start.cpp: up to a verified baseline. Each returns an error that ends the run early.
+  Status begin();
+  Status describe_fleet();
+  Status learn_timers();
+  Status plan_and_check();
+  Status arm();
+  Status wait_for_steady_state();
+  Status baseline();
+
+  // session_fault.cpp: from loading the programmes to the end of the last fault phase.
+  Status fire();
+  Status fault_phases();
+  Status apply_processes(const PlannedPhase& phase, MonoTime started);
+
+  // session_finish.cpp: always, in this order, as far as each was begun.
+  void heal();
+  void recovery();
+  void disarm();
+  RunOutcome conclude();
+
+  // session_watch.cpp: what goes on all the time.
+  // Returns at `until`, or earlier with an error: kCancelled (the user), kRefused (abort_if),
+  // kUnavailable (an agent is gone or reports a violation).
+  Status watch(MonoTime until, const std::string& phase, MonoTime phase_from, Nanos planned);
+  Status check_health();
+  Status check_abort();
+  PathSnapshot poll_paths(bool as_signals);
+  void flush();
+  [[nodiscard]] JudgeContext live_context() const;
+
+  void event(const std::string& kind, const std::string& node, const std::string& text);
+  void note_early(const Error& error);
+  void invalidate(const std::string& reason);
+  [[nodiscard]] std::vector<ClockEstimate> clocks() const;
+  [[nodiscard]] Nanos uncertainty() const;
+  [[nodiscard]] LiveCluster live_cluster() const;
+  void record_phase(const PlannedPhase& phase, MonoTime from, MonoTime until);
+
+  const Experiment& experiment_;
+  const Cluster& cluster_;
+  Testbed* const testbed_;
+  Store& store_;
+  const RunOptions& options_;
+  RunListener& listener_;
+  const std::stop_token stop_;
+
+  RunRecord record_;
+  zonequake::RunRef run_;
+  std::unique_ptr<SignalHub> hub_;
+  std::unique_ptr<Fleet> fleet_;  // after hub_: its streams end before the hub does
+  std::vector<NodeRecord> nodes_;
+  Plan plan_;
+  std::optional<MonoTime> fault_at_;
+  std::optional<MonoTime> healed_at_;
+  PathSnapshot last_poll_;
+  MonoTime next_poll_;
+  MonoTime next_flush_;
+  std::vector<PathRecord> path_records_;
+  std::vector<PhaseWindow> actual_phases_;
+  std::set<std::string> down_;  // nodes whose processes we killed
+  std::optional<MonoTime> abort_since_;
+  std::set<std::string> lost_agents_;
+  bool armed_ = false;
+  bool fired_ = false;
+  std::optional<Early> early_;
+  Findings findings_;
+};
+
+}  // namespace zq

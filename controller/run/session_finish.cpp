@@ -1,0 +1,246 @@
+#include <algorithm>
+#include <thread>
+
+#include "controller/run/judging.h"
+#include "controller/run/session.h"
+
+namespace zq {
+namespace {
+
+constexpr Nanos kHealTimeout = std::chrono::seconds(3);
+constexpr Nanos kDisarmTimeout = std::chrono::seconds(10);
+constexpr Nanos kSettle = std::chrono::milliseconds(500);
+// After the heal systems find each other again before the workloads ask for what they wrote.
+constexpr Nanos kReadBackAfter = std::chrono::seconds(2);
+constexpr Nanos kReadBackTimeout = std::chrono::seconds(30);
+
+// The lines that only one of two dumps has, shortened for a message.
+std::string dump_difference(const std::string& before, const std::string& after) {
+  const auto lines = [](const std::string& text) {
+    std::set<std::string> result;
+    std::size_t start = 0;
+    while (start < text.size()) {
+      const std::size_t end = std::min(text.find('\n', start), text.size());
+      result.insert(text.substr(start, end - start));
+      start = end + 1;
+    }
+    return result;
+  };
+  const auto then = lines(before), now = lines(after);
+  std::vector<std::string> changes;
+  for (const std::string& line : then) {
+    if (!now.contains(line)) changes.push_back("- " + line);
+  }
+  for (const std::string& line : now) {
+    if (!then.contains(line)) changes.push_back("+ " + line);
+  }
+  if (changes.size() > 6) changes.resize(6);
+  return fmt::format("{}", fmt::join(changes, " | "));
+}
+
+}  // namespace
+
+Result<RunOutcome> RunSession::execute() {
+  ZQ_CHECK(begin());
+  const auto sequence = [this]() -> Status {
+    ZQ_CHECK(describe_fleet());
+    ZQ_CHECK(learn_timers());
+    ZQ_CHECK(plan_and_check());
+    ZQ_CHECK(arm());
+    ZQ_CHECK(wait_for_steady_state());
+    ZQ_CHECK(baseline());
+    ZQ_CHECK(fire());
+    return fault_phases();
+  };
+  if (Status status = sequence(); !status) note_early(status.error());
+  if (armed_) {
+    heal();
+    recovery();
+    disarm();
+  }
+  fleet_->stop_observing();
+  fleet_->stop_heartbeats();
+  return conclude();
+}
+
+void RunSession::heal() {
+  zonequake::HealRequest request;
+  *request.mutable_run() = run_;
+  const auto replies = fleet_->heal(request, kHealTimeout);
+  healed_at_ = mono_now();
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    const std::string& node = cluster_.nodes[i].name;
+    if (replies[i] || lost_agents_.contains(node)) continue;
+    invalidate(
+        fmt::format("{} could not be told to heal ({}); its gate passes everything {} after "
+                    "its last heartbeat",
+                    node, replies[i].error().message,
+                    format_duration(options_.arm.lease + options_.arm.orphan)));
+  }
+  event("fault", "", "healed");
+  for (PhaseWindow& window : actual_phases_) {
+    if (!early_ || window.until <= *healed_at_) continue;
+    window.until = std::max(window.from, *healed_at_);
+    const auto planned = std::find_if(plan_.phases.begin(), plan_.phases.end(),
+                                      [&](const auto& phase) { return phase.name == window.name; });
+    if (planned != plan_.phases.end()) record_phase(*planned, window.from, window.until);
+  }
+  if (testbed_ != nullptr && !down_.empty()) {
+    const std::vector<std::string> nodes(down_.begin(), down_.end());
+    if (Status started = testbed_->restart(nodes); !started) {
+      invalidate("killed processes could not be started again: " + started.error().message);
+    } else {
+      event("process", "", fmt::format("started again: {}", fmt::join(nodes, " ")));
+      down_.clear();
+    }
+  }
+}
+
+void RunSession::recovery() {
+  if (!fired_) return;
+  const PlannedPhase& phase = plan_.phases.back();
+  const Nanos length = phase.until - phase.from;
+  const MonoTime from = early_ ? *healed_at_ : *fault_at_ + phase.from;
+  // An early end still shows that traffic flows again, but does not wait for the cluster.
+  const MonoTime until =
+      early_ ? *healed_at_ + options_.arm.lease + std::chrono::seconds(2) : from + length;
+  listener_.phase(phase.name, until - from);
+  event("phase", "", phase.name);
+  record_phase(phase, from, until);
+
+  const auto stretch = [&]() -> Status {
+    ZQ_CHECK(watch(*healed_at_ + kSettle, phase.name, from, until - from));
+    const PathSnapshot before = poll_paths(true);
+    ZQ_CHECK(watch(*healed_at_ + kReadBackAfter, phase.name, from, until - from));
+    if (!experiment_.workloads.empty()) fleet_->update_probes(hub_->probe_sets(run_, true));
+    ZQ_CHECK(watch(until - kSettle, phase.name, from, until - from));
+    const PathSnapshot after = poll_paths(true);
+    const auto records = path_records("after", cluster_, plan_, before, after, std::nullopt);
+    path_records_.insert(path_records_.end(), records.begin(), records.end());
+    findings_.merge(assess_paths(records));
+    ZQ_CHECK(watch(until, phase.name, from, until - from));
+    const MonoTime deadline = mono_now() + kReadBackTimeout;
+    while (!hub_->workloads_complete() && mono_now() < deadline) {
+      ZQ_CHECK(watch(mono_now() + kSettle, phase.name, from, until - from));
+    }
+    record_phase(phase, from, mono_now());
+    return {};
+  };
+  if (early_) {
+    // The reason of the early end keeps watch() from waiting; the paths are looked at all the same.
+    std::this_thread::sleep_until(*healed_at_ + kSettle);
+    const PathSnapshot before = poll_paths(true);
+    std::this_thread::sleep_until(std::min(until, *healed_at_ + std::chrono::seconds(2)));
+    const auto records =
+        path_records("after", cluster_, plan_, before, poll_paths(true), std::nullopt);
+    path_records_.insert(path_records_.end(), records.begin(), records.end());
+    const Findings findings = assess_paths(records);
+    for (const std::string& problem : findings.invalid) invalidate(problem);
+    if (findings.invalid.empty()) {
+      event("fault", "",
+            fmt::format("traffic flows again, seen {} after the heal",
+                        format_duration(mono_now() - *healed_at_)));
+    }
+    record_phase(phase, from, mono_now());
+  } else if (Status status = stretch(); !status) {
+    note_early(status.error());
+    record_phase(phase, from, mono_now());
+  }
+}
+
+void RunSession::disarm() {
+  flush();
+  zonequake::EvidenceRequest evidence_request;
+  *evidence_request.mutable_run() = run_;
+  const std::vector<ClockEstimate> clock = clocks();
+  std::vector<FaultEvidenceRecord> evidence;
+  const auto replies = fleet_->read_evidence(evidence_request, kHealTimeout);
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    const std::string& node = cluster_.nodes[i].name;
+    if (replies[i]) {
+      const auto records = evidence_records(node, *replies[i], clock[i]);
+      evidence.insert(evidence.end(), records.begin(), records.end());
+    } else if (!lost_agents_.contains(node) && fired_) {
+      invalidate(fmt::format("{} did not give its evidence: {}", node, replies[i].error().message));
+    }
+  }
+  if (Status added = store_.add_evidence(record_.id, evidence); !added) {
+    invalidate("evidence could not be stored: " + added.error().message);
+  }
+  if (fault_at_ && !evidence.empty()) {
+    event("fault", "", fault_start(*fault_at_, evidence).to_string());
+    if (!early_) findings_.merge(assess_gates(plan_, cluster_, *fault_at_, evidence));
+  }
+
+  listener_.step("disarming");
+  zonequake::DisarmRequest request;
+  *request.mutable_run() = run_;
+  const auto disarmed = fleet_->disarm(request, kDisarmTimeout);
+  for (std::size_t i = 0; i < disarmed.size(); ++i) {
+    NodeRecord& node = nodes_[i];
+    if (!disarmed[i]) {
+      if (node.dump_before.empty()) continue;  // it was never armed
+      invalidate(
+          fmt::format("{} could not be disarmed ({}); its gate passes everything, and its "
+                      "agent removes it at its next start",
+                      node.name, disarmed[i].error().message));
+      continue;
+    }
+    node.dump_after = disarmed[i]->dump();
+    for (const std::string& change : disarmed[i]->other_changes()) {
+      event("note", node.name, "changed by others during the run: " + change);
+    }
+    if (!node.dump_before.empty() && node.dump_after != node.dump_before) {
+      invalidate(fmt::format("{} does not look as before: {}", node.name,
+                             dump_difference(node.dump_before, node.dump_after)));
+    }
+  }
+  if (Status put = store_.put_nodes(record_.id, nodes_); !put) {
+    invalidate("nodes could not be stored: " + put.error().message);
+  }
+  if (Status added = store_.add_paths(record_.id, path_records_); !added) {
+    invalidate("paths could not be stored: " + added.error().message);
+  }
+}
+
+RunOutcome RunSession::conclude() {
+  flush();
+  if (hub_->dropped_observations() > 0) {
+    findings_.inconclusive.push_back(
+        fmt::format("{} observations were lost in full buffers", hub_->dropped_observations()));
+  }
+  RunOutcome outcome{.id = record_.id, .verdict = RunVerdict::kPassed, .reason = {}};
+  if (fired_) {
+    const auto judged = judge_recorded(store_, record_.id, experiment_);
+    if (judged) {
+      outcome.verdict = judged->verdict;
+      outcome.reason = judged->reason;
+    } else {
+      findings_.inconclusive.push_back(judged.error().message);
+    }
+  }
+  if (outcome.verdict == RunVerdict::kPassed && !findings_.inconclusive.empty()) {
+    outcome.verdict = RunVerdict::kInconclusive;
+    outcome.reason = fmt::format("{}", fmt::join(findings_.inconclusive, "; "));
+  }
+  if (!findings_.invalid.empty()) {
+    outcome.verdict = RunVerdict::kInvalid;
+    outcome.reason = fmt::format("{}", fmt::join(findings_.invalid, "; "));
+  }
+  if (early_) {
+    outcome.verdict = early_->verdict;
+    outcome.reason = early_->reason;
+  }
+  if (Status finished = store_.finish_run(record_.id, outcome.verdict, outcome.reason); !finished) {
+    listener_.trouble("the run's end could not be stored: " + finished.error().message);
+  }
+  return outcome;
+}
+
+Result<RunOutcome> run_experiment(const Experiment& experiment, const Cluster& cluster,
+                                  Testbed* testbed, Store& store, const RunOptions& options,
+                                  RunListener& listener, const std::stop_token& stop) {
+  return RunSession(experiment, cluster, testbed, store, options, listener, stop).execute();
+}
+
+}  // namespace zq

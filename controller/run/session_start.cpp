@@ -1,0 +1,269 @@
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "controller/run/session.h"
+
+namespace zq {
+namespace {
+
+constexpr Nanos kCommandTimeout = std::chrono::seconds(10);
+constexpr Nanos kTimersTimeout = std::chrono::seconds(60);
+constexpr Nanos kBeatInterval = std::chrono::milliseconds(250);
+constexpr std::uint32_t kProtocol = 1;
+
+std::string joined(const std::vector<std::string>& parts, const char* separator) {
+  return fmt::format("{}", fmt::join(parts, separator));
+}
+
+}  // namespace
+
+RunSession::RunSession(const Experiment& experiment, const Cluster& cluster, Testbed* testbed,
+                       Store& store, const RunOptions& options, RunListener& listener,
+                       std::stop_token stop)
+    : experiment_(experiment),
+      cluster_(cluster),
+      testbed_(testbed),
+      store_(store),
+      options_(options),
+      listener_(listener),
+      stop_(std::move(stop)) {}
+
+Status RunSession::begin() {
+  ZQ_TRY(const ProcessIdentity self, own_identity());
+  record_.title = experiment_.title;
+  record_.caveat = experiment_.caveat;
+  record_.experiment_path = experiment_.path;
+  record_.experiment_text = experiment_.text;
+  record_.cluster_name = cluster_.name;
+  record_.cluster_path = cluster_.path;
+  record_.cluster_text = cluster_.text;
+  record_.labels = options_.labels;
+  record_.started_wall_ns = wall_now_ns();
+  record_.started_mono_ns = to_ns(mono_now());
+  record_.controller_pid = self.pid;
+  record_.controller_start_ticks = self.start_ticks;
+  record_.boot_id = self.boot_id;
+
+  // Unique over controllers and restarts, so that an agent can tell whose run it holds.
+  run_.set_run(fmt::format("{}-{}-{}", cluster_.name, self.pid, record_.started_wall_ns));
+  run_.set_epoch(static_cast<std::uint64_t>(record_.started_wall_ns));
+  // In a testbed every node has a directory of its own name; elsewhere "{dir}" has no meaning.
+  std::string dir;
+  if (testbed_ != nullptr && !cluster_.nodes.empty()) {
+    dir = testbed_->node_dir(cluster_.nodes.front().name);
+    dir = dir.substr(0, dir.rfind('/')) + "/{name}";
+  }
+  ZQ_TRY(hub_, SignalHub::make(cluster_, experiment_, run_.run(), dir));
+
+  std::vector<AgentEndpoint> endpoints;
+  for (const Node& node : cluster_.nodes) {
+    endpoints.push_back({.node = node.name,
+                         .address = node.agent.empty() && testbed_ != nullptr
+                                        ? testbed_->agent_endpoint(node.name)
+                                        : node.agent});
+  }
+  fleet_ = std::make_unique<Fleet>(std::move(endpoints));
+  ZQ_TRY(record_.id, store_.begin_run(record_));
+  listener_.run_started(record_.id);
+  return {};
+}
+
+Status RunSession::describe_fleet() {
+  listener_.step(fmt::format("asking {} agents what they are", cluster_.nodes.size()));
+  zonequake::DescribeRequest request;
+  request.set_protocol(kProtocol);
+  for (const Node& node : cluster_.nodes) {
+    for (const bool v4 : {true, false}) {
+      if (const auto address = node.host(v4)) request.add_peers(to_wire(*address));
+    }
+  }
+  const auto replies = fleet_->describe(request, kCommandTimeout);
+  std::vector<std::string> problems;
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    const Node& node = cluster_.nodes[i];
+    NodeRecord& record = nodes_.emplace_back();
+    record.name = node.name;
+    record.zone = node.zone;
+    record.region = node.region;
+    record.roles = joined(node.roles, ",");
+    std::vector<std::string> addresses;
+    for (const IpPrefix& prefix : node.addresses) addresses.push_back(prefix.to_string());
+    record.addresses = joined(addresses, ",");
+    if (!replies[i]) {
+      problems.push_back(replies[i].error().message);
+      continue;
+    }
+    const zonequake::DescribeReply& reply = *replies[i];
+    record.kernel = reply.kernel();
+    record.agent_version = reply.version();
+    record.boot_id = reply.boot_id();
+    record_.versions["agent " + node.name] = reply.version();
+    if (reply.protocol() != kProtocol) {
+      problems.push_back(
+          fmt::format("{}: its agent {} speaks protocol {}, this controller {}; "
+                      "install the same version on both",
+                      node.name, reply.version(), reply.protocol(), kProtocol));
+    }
+    if (reply.node() != node.name) {
+      problems.push_back(fmt::format("the agent at {} says that it is {}, not {}",
+                                     fleet_->endpoints()[i].address, reply.node(), node.name));
+    }
+    if (!reply.holder().empty()) {
+      problems.push_back(fmt::format("{} is held by run {}; wait for it or end its controller",
+                                     node.name, reply.holder()));
+    }
+    for (const std::string& ahead : reply.ahead()) {
+      problems.push_back(
+          fmt::format("{}: {} stands ahead of the gate and could blind it; remove it "
+                      "for the time of the run",
+                      node.name, ahead));
+    }
+    for (const std::string& missing : reply.missing()) {
+      problems.push_back(fmt::format("{}: {}", node.name, missing));
+    }
+  }
+  if (Status put = store_.put_nodes(record_.id, nodes_); !put) return put;
+  if (!problems.empty()) return fail(ErrorCode::kUnavailable, "{}", joined(problems, "; "));
+  return {};
+}
+
+Status RunSession::learn_timers() {
+  fleet_->start_heartbeats(run_, kBeatInterval);
+  hub_->seed(mono_now());
+  fleet_->start_observing(hub_->probe_sets(run_, false),
+                          [this](std::size_t index, const zonequake::ObservationBatch& batch) {
+                            const auto clock = clocks()[index];
+                            hub_->on_batch(static_cast<NodeId>(index), batch, clock.offset);
+                          });
+  if (!cluster_.systems.empty()) listener_.step("reading the systems' timers and versions");
+  const MonoTime deadline = mono_now() + kTimersTimeout;
+  while (!hub_->ready() || uncertainty() == Nanos::max()) {
+    if (mono_now() > deadline) {
+      const auto missing = hub_->not_ready();
+      if (missing.empty()) {
+        return fail(ErrorCode::kUnavailable, "an agent never answered a heartbeat within {}",
+                    format_duration(kTimersTimeout));
+      }
+      return fail(ErrorCode::kUnavailable,
+                  "{} did not tell its version and timers within {}; is it running and is its "
+                  "endpoint right in the cluster file?",
+                  joined(missing, ", "), format_duration(kTimersTimeout));
+    }
+    ZQ_CHECK(watch(mono_now() + std::chrono::milliseconds(100), "", mono_now(), Nanos{0}));
+  }
+  for (const auto& [system, version] : hub_->versions()) record_.versions[system] = version;
+  record_.variables = hub_->variables();
+  for (const auto& [name, derivation] : hub_->derivations()) {
+    event("timer", "",
+          fmt::format("{} = {}: {}", name, format_duration(from_seconds(record_.variables[name])),
+                      derivation));
+  }
+  return {};
+}
+
+Status RunSession::plan_and_check() {
+  const LiveCluster live = live_cluster();
+  ZQ_TRY(plan_, make_plan({.cluster = cluster_,
+                           .experiment = experiment_,
+                           .variables = record_.variables,
+                           .live = &live}));
+  record_.plan_json = plan_to_json(plan_, cluster_);
+  for (const NodeProgramme& programme : plan_.programmes) {
+    nodes_[programme.node].group = programme.group;
+  }
+  ZQ_CHECK(store_.update_run(record_));
+  std::vector<PhaseRecord> phases;
+  for (const PlannedPhase& phase : plan_.phases) {
+    phases.push_back({.name = phase.name,
+                      .planned_from_ns = phase.from.count(),
+                      .planned_until_ns = phase.until.count(),
+                      .from_mono_ns = {},
+                      .until_mono_ns = {}});
+  }
+  ZQ_CHECK(store_.put_phases(record_.id, phases));
+  listener_.planned(plan_);
+  return {};
+}
+
+Status RunSession::arm() {
+  listener_.step(
+      fmt::format("arming {} nodes in {} groups", cluster_.nodes.size(), plan_.groups.size()));
+  // From here on a node may be armed even if its answer never comes.
+  armed_ = true;
+  const auto requests = arm_requests(cluster_, plan_, run_, options_.arm);
+  const auto replies = fleet_->arm(requests, kCommandTimeout);
+  std::vector<std::string> problems;
+  std::optional<std::string> book_hash;
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    if (!replies[i]) {
+      problems.push_back(replies[i].error().message);
+      continue;
+    }
+    nodes_[i].dump_before = replies[i]->dump();
+    if (book_hash.value_or(replies[i]->book_hash()) != replies[i]->book_hash()) {
+      problems.push_back(cluster_.nodes[i].name + ": holds another address book than the others");
+    }
+    book_hash = replies[i]->book_hash();
+  }
+  ZQ_CHECK(store_.put_nodes(record_.id, nodes_));
+  if (!problems.empty()) return fail(ErrorCode::kUnavailable, "{}", joined(problems, "; "));
+  event("fault", "", fmt::format("all nodes armed; address book {}", book_hash.value_or("empty")));
+  return {};
+}
+
+Status RunSession::wait_for_steady_state() {
+  const SteadyState& steady = experiment_.steady;
+  if (steady.holds.empty()) return {};
+  listener_.step("waiting for the steady state");
+  const MonoTime started = mono_now();
+  std::optional<MonoTime> since;
+  while (true) {
+    const MonoTime now = mono_now();
+    const std::vector<Series> series = hub_->series();
+    const JudgeContext context = live_context();
+    std::string missing;
+    for (const Expression& condition : steady.holds) {
+      ZQ_TRY(const std::optional<bool> holds, evaluate_condition(condition, context, series, now));
+      if (holds.value_or(false)) continue;
+      missing = fmt::format("'{}' is {}", condition.text(), holds ? "false" : "unknown");
+      break;
+    }
+    if (!missing.empty()) since.reset();
+    if (missing.empty() && !since) since = now;
+    if (since && now - *since >= steady.hold_for) return {};
+    if (now - started > steady.timeout) {
+      return fail(ErrorCode::kUnavailable,
+                  "the cluster was not in its steady state within {}: {}; nothing was impaired",
+                  format_duration(steady.timeout),
+                  missing.empty() ? "it did not hold long enough" : missing);
+    }
+    ZQ_CHECK(watch(now + std::chrono::milliseconds(100), "", started, Nanos{0}));
+  }
+}
+
+Status RunSession::baseline() {
+  const PlannedPhase& phase = plan_.phases.front();
+  const Nanos length = phase.until - phase.from;
+  listener_.phase(phase.name, length);
+  event("phase", "", phase.name);
+  const MonoTime from = mono_now();
+  const MonoTime until = from + length;
+  // The first poll falls right after arming, when probes of early nodes met gates of late ones.
+  const PathSnapshot before = poll_paths(false);
+  ZQ_CHECK(watch(std::max(until - options_.lead, from + std::chrono::seconds(2)), phase.name, from,
+                 length));
+  const PathSnapshot after = poll_paths(false);
+  const auto records = path_records("before", cluster_, plan_, before, after, std::nullopt);
+  path_records_.insert(path_records_.end(), records.begin(), records.end());
+  const Findings findings = assess_paths(records);
+  record_phase(phase, from, mono_now());
+  if (!findings.invalid.empty()) {
+    return fail(ErrorCode::kUnavailable, "the paths are not whole before the fault: {}",
+                joined(findings.invalid, "; "));
+  }
+  findings_.merge(findings);
+  return {};
+}
+
+}  // namespace zq
