@@ -1,0 +1,42 @@
+#include "agent/describe.h"
+
+#include <sys/utsname.h>
+
+#include <cerrno>
+#include <fstream>
+
+namespace zq {
+
+Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers) {
+  NodeDescription result;
+  utsname name{};
+  if (::uname(&name) != 0) return fail_errno(errno, "uname");
+  result.kernel = fmt::format("{} {}", name.sysname, name.release);
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> result.boot_id;
+  result.missing = missing_capabilities();
+  if (!peers.empty()) {
+    ZQ_TRY(result.uplinks, resolve_uplinks(peers));
+  }
+  ZQ_TRY(result.ahead, filters_ahead(result.uplinks));
+  ZQ_TRY(result.dump, dump_network(result.uplinks));
+  return result;
+}
+
+Status check_clock() {
+  // Missing: a kernel without time namespaces.
+  std::ifstream offsets("/proc/self/timens_offsets");
+  std::string clock;
+  std::int64_t seconds = 0;
+  std::int64_t nanoseconds = 0;
+  while (offsets >> clock >> seconds >> nanoseconds) {
+    if (clock == "monotonic" && (seconds != 0 || nanoseconds != 0)) {
+      return fail(ErrorCode::kRefused,
+                  "this process is in a time namespace (CLOCK_MONOTONIC is off by {} s), so its "
+                  "clock is not the kernel's; start the agent outside of it",
+                  seconds);
+    }
+  }
+  return {};
+}
+
+}  // namespace zq

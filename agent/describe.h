@@ -1,0 +1,30 @@
+// What this node is and can do, as the agent finds it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "agent/base/ip.h"
+#include "agent/dataplane/gate.h"
+
+namespace zq {
+
+struct NodeDescription {
+  std::string kernel;   // "Linux 6.1.0-28-amd64"
+  std::string boot_id;  // another one = the node has started again since
+  std::vector<Uplink> uplinks;
+  std::vector<std::string> missing;  // pieces of the kernel, each with what follows
+  std::vector<std::string> ahead;    // what stands ahead of the gate
+  std::string dump;                  // dump_network() of the uplinks
+};
+
+// Uplinks are those that lead to the peers; none without peers. In the calling thread's network
+// namespace.
+Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers);
+
+// The kernel's clock must be ours: windows and leases are compared with it. kRefused inside a time
+// namespace with an offset.
+Status check_clock();
+
+}  // namespace zq

@@ -1,0 +1,57 @@
+// The sending half of the path prober: one thread that paces probes by the clock.
+#pragma once
+
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "agent/path_packet.h"
+#include "agent/path_prober.h"
+#include "agent/path_socket.h"
+
+namespace zq {
+
+class PathSender {
+ public:
+  // `sockets` outlive the sender. kRefused: a target has a family of which there is no socket.
+  static Result<std::unique_ptr<PathSender>> start(const PathProberConfig& config,
+                                                   const std::vector<PathSocket>& sockets);
+  ~PathSender();
+  PathSender(const PathSender&) = delete;
+  PathSender& operator=(const PathSender&) = delete;
+
+  void set_programme(const std::vector<DropRule>& rules);
+  // An echo came back. Ignored when it does not belong to a target of ours.
+  void take_echo(const PathPacket& echo, const IpAddress& from, std::int64_t now_ns);
+  [[nodiscard]] std::vector<PathCounts::Sent> measure();
+
+ private:
+  struct Target {
+    PathProberConfig::Target where;
+    SocketAddress address;
+    std::size_t socket = 0;
+    std::uint64_t sequence = 0;
+    std::vector<DropRule::Span> windows;
+    PathCounts::Sent counts;
+    std::vector<std::int64_t> rtts_ns;  // since the last measure()
+  };
+  struct Batch;
+
+  PathSender(const PathProberConfig& config, std::vector<Target> targets, std::vector<int> sockets);
+  void run(const std::stop_token& stop);
+  void send_burst(std::uint64_t count);  // with mutex_ held
+  void flush(int socket, Batch& batch);
+
+  const std::uint64_t run_;
+  const std::string node_;
+  const double rate_;              // of all targets together
+  const std::uint64_t echo_each_;  // every n-th probe of a target asks for an echo
+  const std::vector<int> sockets_;
+  std::mutex mutex_;  // held for the whole of a burst: see PathProber::set_programme
+  std::vector<Target> targets_;
+  std::vector<Batch> batches_;  // by socket
+  std::size_t next_target_ = 0;
+  std::jthread thread_;
+};
+
+}  // namespace zq

@@ -1,0 +1,75 @@
+#include "agent/wire.h"
+
+#include "agent/orders.h"
+
+namespace zq {
+namespace {
+
+zonequake::FlowDirection to_wire(FlowDirection direction) {
+  return direction == FlowDirection::kEgress ? zonequake::EGRESS : zonequake::INGRESS;
+}
+
+}  // namespace
+
+zonequake::Uplink to_wire(const Uplink& uplink) {
+  zonequake::Uplink message;
+  message.set_device(uplink.device);
+  message.set_index(uplink.index);
+  return message;
+}
+
+zonequake::GateCounter to_wire(const GateCounter& counter) {
+  zonequake::GateCounter message;
+  message.set_direction(to_wire(counter.direction));
+  message.set_group(counter.group);
+  message.set_passed_packets(counter.passed_packets);
+  message.set_passed_bytes(counter.passed_bytes);
+  message.set_dropped_packets(counter.dropped_packets);
+  message.set_dropped_bytes(counter.dropped_bytes);
+  message.set_exempt_packets(counter.exempt_packets);
+  message.set_transit_packets(counter.transit_packets);
+  return message;
+}
+
+zonequake::WindowEvidence to_wire(const WindowEvidence& evidence) {
+  zonequake::WindowEvidence message;
+  message.set_direction(to_wire(evidence.direction));
+  message.set_group(evidence.group);
+  message.set_from_mono_ns(to_ns(evidence.window.from));
+  message.set_until_mono_ns(to_ns(evidence.window.until));
+  message.set_dropped_packets(evidence.dropped_packets);
+  message.set_dropped_bytes(evidence.dropped_bytes);
+  message.set_passed_packets(evidence.passed_packets);
+  message.set_exempt_packets(evidence.exempt_packets);
+  message.set_last_passed_mono_ns(evidence.last_passed_ns);
+  message.set_first_dropped_mono_ns(evidence.first_dropped_ns);
+  message.set_last_dropped_mono_ns(evidence.last_dropped_ns);
+  message.set_first_passed_mono_ns(evidence.first_passed_ns);
+  return message;
+}
+
+zonequake::PathsReply to_wire(const PathCounts& counts) {
+  zonequake::PathsReply message;
+  for (const auto& sent : counts.sent) {
+    auto* const out = message.add_sent();
+    out->set_node(sent.node);
+    out->set_address(write_address(sent.address));
+    out->set_sent(sent.sent);
+    out->set_sent_in_window(sent.sent_in_window);
+    out->set_send_errors(sent.send_errors);
+    out->set_echoed(sent.echoed);
+    out->set_rtt_min_ns(sent.rtt_min_ns);
+    out->set_rtt_p50_ns(sent.rtt_p50_ns);
+    out->set_rtt_max_ns(sent.rtt_max_ns);
+  }
+  for (const auto& received : counts.received) {
+    auto* const out = message.add_received();
+    out->set_node(received.node);
+    out->set_address(write_address(received.address));
+    out->set_received(received.received);
+    out->set_received_in_window(received.received_in_window);
+  }
+  return message;
+}
+
+}  // namespace zq
