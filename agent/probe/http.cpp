@@ -1,0 +1,221 @@
+#include "agent/probe/http.h"
+
+#include <fmt/format.h>
+#include <strings.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+
+namespace zq {
+namespace {
+
+using zonequake::Observation;
+
+constexpr std::size_t kMaxBody = std::size_t{8} << 20;
+constexpr std::size_t kMaxUnixPath = sizeof(sockaddr_un::sun_path) - 1;
+
+// libcurl wants to be set up once, before threads use it.
+void init_curl_once() {
+  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (code != CURLE_OK) throw std::runtime_error("libcurl cannot be initialised");
+}
+
+ProbeResult closed_result(std::string why) {
+  return {.outcome = Observation::REFUSED, .error = std::move(why)};
+}
+
+}  // namespace
+
+HttpTransfer::~HttpTransfer() {
+  if (multi_ != nullptr) curl_multi_remove_handle(multi_, easy_.get());
+}
+
+std::size_t HttpTransfer::take_body(char* data, std::size_t size, std::size_t count, void* self) {
+  auto& transfer = *static_cast<HttpTransfer*>(self);
+  const std::size_t length = size * count;
+  if (transfer.body_.size() + length > kMaxBody) {
+    transfer.too_large_ = true;
+    return 0;  // libcurl ends the transfer with an error
+  }
+  transfer.body_.append(data, length);
+  return length;
+}
+
+Status HttpTransfer::prepare(const HttpRequest& request) {
+  if (request.unix_socket.size() > kMaxUnixPath)
+    return fail(ErrorCode::kInput,
+                "the path of the unix socket has {} bytes, the kernel takes {}: {}",
+                request.unix_socket.size(), kMaxUnixPath, request.unix_socket);
+  request_ = request;
+  easy_.reset(curl_easy_init());
+  if (!easy_) return fail(ErrorCode::kInternal, "libcurl has no memory for a request");
+  const bool with_body = !request_.body.empty() || request_.method == "POST" ||
+                         request_.method == "PUT" || request_.method == "PATCH";
+  const auto is_content_type = [](const auto& header) {
+    return strcasecmp(header.first.c_str(), "content-type") == 0;
+  };
+  if (with_body && std::ranges::none_of(request_.headers, is_content_type))
+    request_.headers.emplace_back("Content-Type", "application/json");
+  for (const auto& [name, value] : request_.headers) {
+    if (fmt::format("{}{}", name, value).find_first_of("\r\n") != std::string::npos)
+      return fail(ErrorCode::kInput, "a header holds a line break");
+    // "Name;" is how libcurl is told to send a header without a value.
+    const std::string line =
+        value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value);
+    curl_slist* longer = curl_slist_append(headers_.get(), line.c_str());
+    if (longer == nullptr) return fail(ErrorCode::kInternal, "libcurl has no memory for a header");
+    (void)headers_.release();
+    headers_.reset(longer);
+  }
+
+  CURL* easy = easy_.get();
+  bool ok = true;
+  const auto set = [&](CURLoption option, auto value) {
+    ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok;
+  };
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PROXY, "");  // whatever the environment says
+  set(CURLOPT_PROTOCOLS_STR, "http");
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_FRESH_CONNECT, 1L);
+  set(CURLOPT_FORBID_REUSE, 1L);
+  set(CURLOPT_QUICK_EXIT, 1L);  // do not wait for a name server when giving up
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_URL, request_.url.c_str());
+  if (!request_.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, request_.unix_socket.c_str());
+  if (with_body) {
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
+    set(CURLOPT_POSTFIELDS, request_.body.c_str());
+  } else if (request_.method == "HEAD") {
+    set(CURLOPT_NOBODY, 1L);  // or libcurl waits for a body that never comes
+  }
+  if (!request_.method.empty()) set(CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+  set(CURLOPT_HTTPHEADER, headers_.get());
+  set(CURLOPT_WRITEFUNCTION, &HttpTransfer::take_body);
+  set(CURLOPT_WRITEDATA, static_cast<void*>(this));
+  set(CURLOPT_PRIVATE, static_cast<void*>(this));
+  if (!ok) return fail(ErrorCode::kInternal, "libcurl does not take the options of the request");
+  return {};
+}
+
+void HttpTransfer::finish(CURLcode code) {
+  if (code == CURLE_OK) {
+    long status = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+    result_ = {.outcome = Observation::ANSWER,
+               .status = static_cast<int>(status),
+               .body = std::move(body_)};
+    return;
+  }
+  long os_error = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_error);
+  const int error_number = static_cast<int>(os_error);
+  if (too_large_) {
+    result_ = failed_result(fmt::format("the answer is larger than {} MiB", kMaxBody >> 20));
+  } else if (!request_.unix_socket.empty() &&
+             (error_number == ENOTCONN || error_number == EAGAIN)) {
+    // A full queue makes connect() say EAGAIN, which libcurl takes for a connection under way.
+    result_ = {.outcome = Observation::TIMED_OUT,
+               .error = "the socket's queue is full: its owner does not accept connections"};
+  } else if (code == CURLE_GOT_NOTHING) {
+    result_ = closed_result("the connection was closed without an answer");
+  } else if (code == CURLE_PARTIAL_FILE) {
+    result_ = closed_result("the connection was closed in the middle of the answer");
+  } else if (code == CURLE_OPERATION_TIMEDOUT) {
+    result_ = time_out();
+  } else if (error_number != 0 && (code == CURLE_COULDNT_CONNECT || code == CURLE_RECV_ERROR ||
+                                   code == CURLE_SEND_ERROR)) {
+    result_ = result_of_errno(error_number);
+  } else if (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) {
+    result_ = closed_result("the connection broke");
+  } else {
+    result_ = failed_result(curl_easy_strerror(code));
+  }
+}
+
+ProbeResult HttpTransfer::time_out() const {
+  curl_off_t connected_us = 0;
+  long status = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &connected_us);
+  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+  const char* why = status != 0        ? "only a part of the answer came in time"
+                    : connected_us > 0 ? "connected, but no answer came in time"
+                                       : "no connection in time";
+  return {.outcome = Observation::TIMED_OUT, .error = why};
+}
+
+HttpClient::HttpClient() {
+  init_curl_once();
+  multi_ = curl_multi_init();
+  if (multi_ == nullptr) throw std::bad_alloc();
+}
+
+HttpClient::~HttpClient() { curl_multi_cleanup(multi_); }
+
+std::unique_ptr<HttpTransfer> HttpClient::start(const HttpRequest& request) {
+  std::unique_ptr<HttpTransfer> transfer(new HttpTransfer());
+  if (const Status prepared = transfer->prepare(request); !prepared) {
+    transfer->result_ = failed_result(prepared.error().message);
+    return transfer;
+  }
+  const CURLMcode code = curl_multi_add_handle(multi_, transfer->easy_.get());
+  if (code == CURLM_OK)
+    transfer->multi_ = multi_;
+  else
+    transfer->result_ = failed_result(curl_multi_strerror(code));
+  return transfer;
+}
+
+void HttpClient::perform() {
+  int running = 0;
+  curl_multi_perform(multi_, &running);
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    void* transfer = nullptr;
+    const CURLcode code = message->data.result;  // the message dies with the next call
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    static_cast<HttpTransfer*>(transfer)->finish(code);
+  }
+}
+
+void HttpClient::wait(const std::vector<DescriptorWait>& others, MonoTime until) {
+  std::vector<curl_waitfd> waits;
+  waits.reserve(others.size());
+  for (const DescriptorWait& other : others)
+    waits.push_back(
+        {.fd = other.fd,
+         .events = static_cast<short>(other.writable ? CURL_WAIT_POLLOUT : CURL_WAIT_POLLIN),
+         .revents = 0});
+  // Rounded up: waking a little late is a slack, waking a little early is a busy loop.
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - mono_now()).count();
+  const int timeout_ms = static_cast<int>(std::clamp<long>(left, 0, 60'000));
+  curl_multi_poll(multi_, waits.data(), static_cast<unsigned>(waits.size()), timeout_ms, nullptr);
+}
+
+void HttpClient::wake() { curl_multi_wakeup(multi_); }
+
+namespace {
+
+class HttpAttempt : public Attempt {
+ public:
+  explicit HttpAttempt(std::unique_ptr<HttpTransfer> transfer) : transfer_(std::move(transfer)) {}
+  std::optional<ProbeResult> advance() override { return std::move(transfer_->result()); }
+  ProbeResult time_out() override { return transfer_->time_out(); }
+
+ private:
+  std::unique_ptr<HttpTransfer> transfer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attempt> start_http(const zonequake::HttpProbe& probe, HttpClient& http) {
+  HttpRequest request{.url = probe.url(), .unix_socket = probe.unix_socket(), .body = probe.body()};
+  if (!probe.method().empty()) request.method = probe.method();
+  request.headers.assign(probe.headers().begin(), probe.headers().end());
+  return std::make_unique<HttpAttempt>(http.start(request));
+}
+
+}  // namespace zq
