@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kNodeLabels{"node", "zone", "system"};
 constexpr std::array<std::string_view, 4> kMemberLabels{"node", "zone", "system", "seen_by"};
-constexpr std::array<std::string_view, 5> kInstanceLabels{"app", "zone", "state", "source",
-                                                          "system"};
+constexpr std::array<std::string_view, 6> kInstanceLabels{"app",    "zone",   "state",
+                                                          "source", "system", "seen_by"};
 constexpr std::array<std::string_view, 4> kAnswerLabels{"app", "instance", "node", "zone"};
 constexpr std::array<std::string_view, 4> kPathLabels{"from", "to", "from_zone", "to_zone"};
 
@@ -21,7 +21,8 @@ constexpr std::array<SignalInfo, 16> kSignals{{
     {"member.state", kMemberLabels,
      "1 while the node is a healthy member in the eyes of node seen_by, else 0"},
     {"app.instances", kInstanceLabels,
-     "number of the app's instances in that state, by that source (scheduler, node, probe)"},
+     "number of the app's instances in that state, as node seen_by says: as the scheduler sees it, "
+     "or of its own (source = scheduler, node)"},
     {"app.answers", kAnswerLabels, "1 while the instance itself answers on its own node, else 0"},
     {"scheduler.leads", kNodeLabels, "1 while the node's scheduler says that it leads, else 0"},
     {"scheduler.accepts", kNodeLabels,
