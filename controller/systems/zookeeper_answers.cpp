@@ -1,0 +1,67 @@
+#include "controller/systems/zookeeper_answers.h"
+
+#include <charconv>
+
+namespace zq {
+namespace {
+
+// What stands behind `key` on a line of its own that starts with it.
+std::optional<std::string_view> line_value(std::string_view body, std::string_view key) {
+  while (!body.empty()) {
+    const auto end = body.find('\n');
+    std::string_view line = body.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.starts_with(key)) return line.substr(key.size());
+    if (end == std::string_view::npos) break;
+    body.remove_prefix(end + 1);
+  }
+  return std::nullopt;
+}
+
+std::optional<ZooKeeperMode> read_mode(std::string_view word) {
+  if (word == "leader") return ZooKeeperMode::kLeader;
+  if (word == "follower") return ZooKeeperMode::kFollower;
+  if (word == "observer") return ZooKeeperMode::kObserver;
+  if (word == "standalone") return ZooKeeperMode::kStandalone;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ZooKeeperState> parse_zookeeper_srvr(const std::string& body) {
+  if (body.find("not currently serving requests") != std::string::npos) return ZooKeeperState{};
+  const auto mode = line_value(body, "Mode: ");
+  if (!mode) return std::nullopt;
+  ZooKeeperState state{read_mode(*mode), {}};
+  if (!state.mode) return std::nullopt;
+  if (const auto version = line_value(body, "Zookeeper version: ")) {
+    state.version = version->substr(0, version->find_first_of("-, "));
+  }
+  return state;
+}
+
+std::optional<ZooKeeperConf> parse_zookeeper_conf(const std::string& body) {
+  const auto number = [&](std::string_view key) {
+    const auto text = line_value(body, key);
+    return text ? parse_whole_number(*text) : std::nullopt;
+  };
+  const auto tick = number("tickTime=");
+  if (!tick || *tick <= 0) return std::nullopt;
+  return ZooKeeperConf{*tick / 1000, number("syncLimit=").value_or(0),
+                       number("initLimit=").value_or(0)};
+}
+
+std::optional<double> parse_whole_number(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const auto first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return std::nullopt;
+  text = text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || text.size() > 9) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+}  // namespace zq
