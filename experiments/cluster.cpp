@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "experiments/hint.h"
+#include "experiments/system_kind.h"
 #include "experiments/toml_document.h"
 
 namespace zq {
@@ -55,6 +56,14 @@ Result<const SystemSpec*> find_system_by(const Cluster& cluster, const std::stri
   }
   return fail(ErrorCode::kInput, "cluster '{}' has no system '{}'{}", cluster.name, name_or_kind,
               nearest_hint(name_or_kind, known, "it has"));
+}
+
+Result<NodeSet> voters_of(const Cluster& cluster, const SystemSpec& system) {
+  ZQ_TRY(const NodeSet nodes, system.nodes.resolve(cluster, {}, nullptr));
+  if (!runs_apps(system.kind)) return nodes;
+  NodeSet masters = nodes;
+  std::erase_if(masters, [&](NodeId id) { return !cluster.nodes[id].has_role("master"); });
+  return masters.empty() ? nodes : masters;
 }
 
 Result<Cluster> load_cluster(const std::string& path) {

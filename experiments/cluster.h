@@ -124,6 +124,10 @@ struct Cluster {
 // The system of that name, or the only one of that kind. The error's message has no position.
 Result<const SystemSpec*> find_system_by(const Cluster& cluster, const std::string& name_or_kind);
 
+// The nodes that the system's quorum is counted over: of a coordinator (zookeeper, etcd) all its
+// nodes; of a scheduler those with the role master, or all when none has it.
+Result<NodeSet> voters_of(const Cluster& cluster, const SystemSpec& system);
+
 // Both report everything that is wrong with the file, one "FILE:LINE:COLUMN: message" a line.
 Result<Cluster> load_cluster(const std::string& path);
 // `path` is used in messages only (and to resolve a relative recipe).

@@ -1,4 +1,39 @@
 // An experiment file: steady state, phases with faults, expectations, limits (DESIGN part 7).
+//
+//   title  = "An agent-only zone is partitioned from the masters' zone"
+//   caveat = "T1-C2"
+//   page   = "Apps continue to run in that zone, ..."         # optional
+//   [needs]                             # optional, as each of its keys
+//   systems = ["scheduler"]             # kinds, or scheduler / coordinator for any kind of these
+//   zones = 3                           # at least
+//   masters_in = "one zone"             # or "different zones": none holds a majority of them
+//   [select]                            # optional; names for selectors, later may use earlier ones
+//   cut = "zone:b"
+//   [limits]                            # optional, as each of its keys
+//   max_zones_cut = 1
+//   quorum_loss = false
+//   abort_if = "sum(app.answers{zone!=cut}) < 1 for 10s"
+//   [steady]                            # optional, as each of its keys
+//   holds = ["sum(app.answers) >= replicas"]
+//   for = "3s"
+//   timeout = "60s"
+//   [[workload]]                        # optional
+//   system = "etcd"                     # name or kind
+//   every = "100ms"
+//   [[phase]]                           # "baseline" first, "recovery" last, faults in between only
+//   name = "partition"
+//   lasts = "unreachable_max + 15s"     # an expression without signals
+//   [[phase.fault]]
+//   kind = "partition"                  # between = [A, B]
+//   between = ["cut", "!cut"]           # or "one-way": from, to; or "kill": nodes, after
+//   (optional)
+//   [[expect]]                          # at least one
+//   id = "copies-elsewhere"
+//   page = "..."                        # optional
+//   during = "partition"
+//   eventually = "sum(app.answers{zone!=cut}) >= replicas"  # or always, or never
+//   within = "unreachable_max + 10s"    # with `eventually` only, and needed there
+//   for = "2s"                          # optional
 #pragma once
 
 #include <optional>
@@ -62,9 +97,10 @@ struct Limits {
 
 // What the cluster must offer.
 struct Needs {
-  std::vector<std::string> systems;       // kinds
+  std::vector<std::string> systems;       // kinds, "scheduler" or "coordinator"
   std::optional<unsigned> zones;          // at least
   std::optional<std::string> masters_in;  // "one zone" or "different zones"
+  Position position{};
 };
 
 struct SteadyState {
@@ -102,6 +138,7 @@ struct Experiment {
   [[nodiscard]] const Phase* find_phase(const std::string& name) const;
 };
 
+// Both report everything that is wrong with the file, one "FILE:LINE:COLUMN: message" a line.
 Result<Experiment> load_experiment(const std::string& path);
 Result<Experiment> parse_experiment(std::string text, const std::string& path);
 

@@ -155,13 +155,7 @@ class Resolver {
 
   Result<NodeSet> share_of_voters(const Term& term) const {
     ZQ_TRY(const SystemSpec* spec, system(term));
-    ZQ_TRY(const NodeSet nodes, spec->nodes.resolve(cluster_, {}, nullptr));
-    NodeSet voters = nodes;
-    std::erase_if(voters, [&](NodeId id) {
-      const Node& node = cluster_.nodes[id];
-      return !node.has_role("master") && !node.has_role("coordinator");
-    });
-    if (voters.empty()) voters = nodes;
+    ZQ_TRY(const NodeSet voters, voters_of(cluster_, *spec));
     if (voters.empty()) return voters;
     const auto border =
         std::next(voters.begin(), static_cast<std::ptrdiff_t>(voters.size() / 2 + 1));

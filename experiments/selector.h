@@ -8,8 +8,8 @@
 //                                                    file order, and all its other voters
 //   node_of(leader(SYSTEM))  zone_of(leader(SYSTEM)) dynamic: the leader, all nodes of its zone
 //
-// SYSTEM is the name of a system, or its kind if the cluster has one of that kind. Its voters are
-// its nodes with the role master or coordinator, or all its nodes when none has either.
+// SYSTEM is the name of a system, or its kind if the cluster has one of that kind; for its voters
+// see voters_of() in cluster.h.
 #pragma once
 
 #include <cstdint>

@@ -46,6 +46,13 @@ class TomlReport {
   void add(const Position& position, fmt::format_string<Args...> format, Args&&... args) {
     add_message(position, fmt::format(format, std::forward<Args>(args)...));
   }
+  // At the byte `offset` of the string's value.
+  template <class... Args>
+  void add_in(const TomlString& string, std::size_t offset, fmt::format_string<Args...> format,
+              Args&&... args) {
+    add_message(position_in_string(file_text_, string.position, offset),
+                fmt::format(format, std::forward<Args>(args)...));
+  }
   // The error of a parser that was given `string` and its position and counts lines and columns
   // (in bytes) from there, with or without "FILE:LINE:COLUMN: " in front.
   void add_inside(const TomlString& string, const Error& error);
