@@ -84,6 +84,13 @@ Result<Judged> judge_recorded(Store& store, RunId run, const Experiment& experim
   ZQ_CHECK(read_selections(record, nodes, context));
   Judged judged = summarise(judge_all(experiment, context, series));
 
+  ZQ_TRY(const std::vector<EventRecord> events, store.events(run));
+  for (const EventRecord& event : events) {
+    if (event.kind != kInconclusiveEvent || judged.verdict != RunVerdict::kPassed) continue;
+    judged.verdict = RunVerdict::kInconclusive;
+    judged.reason = event.text;
+  }
+
   std::vector<VerdictRecord> records;
   for (std::size_t i = 0; i < judged.verdicts.size(); ++i) {
     const Verdict& verdict = judged.verdicts[i];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/base/error.h"
@@ -11,9 +12,13 @@
 
 namespace zq {
 
+// Kind of the events that keep a run from being more than inconclusive, whatever its signals say:
+// directions in which nothing was attempted, lost observations.
+inline constexpr std::string_view kInconclusiveEvent = "inconclusive";
+
 struct Judged {
   std::vector<Verdict> verdicts;
-  RunVerdict verdict = RunVerdict::kInconclusive;  // of the expectations alone
+  RunVerdict verdict = RunVerdict::kInconclusive;
   std::string reason;
 };
 

@@ -209,19 +209,18 @@ RunOutcome RunSession::conclude() {
     findings_.inconclusive.push_back(
         fmt::format("{} observations were lost in full buffers", hub_->dropped_observations()));
   }
+  // Stored as events, so that judging the run again finds them.
+  for (const std::string& open : findings_.inconclusive) {
+    event(std::string(kInconclusiveEvent), "", open);
+  }
   RunOutcome outcome{.id = record_.id, .verdict = RunVerdict::kPassed, .reason = {}};
   if (fired_) {
-    const auto judged = judge_recorded(store_, record_.id, experiment_);
-    if (judged) {
+    if (const auto judged = judge_recorded(store_, record_.id, experiment_)) {
       outcome.verdict = judged->verdict;
       outcome.reason = judged->reason;
     } else {
-      findings_.inconclusive.push_back(judged.error().message);
+      findings_.invalid.push_back("judging failed: " + judged.error().message);
     }
-  }
-  if (outcome.verdict == RunVerdict::kPassed && !findings_.inconclusive.empty()) {
-    outcome.verdict = RunVerdict::kInconclusive;
-    outcome.reason = fmt::format("{}", fmt::join(findings_.inconclusive, "; "));
   }
   if (!findings_.invalid.empty()) {
     outcome.verdict = RunVerdict::kInvalid;

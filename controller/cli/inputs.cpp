@@ -1,0 +1,94 @@
+#include "controller/cli/inputs.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "controller/cli/exit_code.h"
+
+namespace zq {
+
+namespace fs = std::filesystem;
+
+std::string data_dir() {
+  if (const char* configured = std::getenv("ZONEQUAKE_DATA")) return configured;
+  return ZQ_DATA_DIR;
+}
+
+Result<std::string> find_experiment(const std::string& name) {
+  std::error_code error;
+  if (fs::is_regular_file(name, error)) return name;
+  if (name.find('/') != std::string::npos || name.ends_with(".toml")) {
+    return fail(ErrorCode::kInput, "there is no experiment file {}", name);
+  }
+  const fs::path catalogue = fs::path(data_dir()) / "catalogue";
+  std::vector<std::string> known, matching;
+  for (const auto& entry : fs::directory_iterator(catalogue, error)) {
+    if (entry.path().extension() != ".toml") continue;
+    const std::string stem = entry.path().stem().string();
+    known.push_back(stem);
+    if (stem == name) return entry.path().string();
+    if (stem.find(name) != std::string::npos) matching.push_back(entry.path().string());
+  }
+  if (matching.size() == 1) return matching.front();
+  std::sort(known.begin(), known.end());
+  return fail(ErrorCode::kInput,
+              "'{}' is neither a file nor {} experiment of the catalogue in {} ({})", name,
+              matching.empty() ? "an" : "a single", catalogue.string(), fmt::join(known, ", "));
+}
+
+std::string default_db() {
+  const char* configured = std::getenv("ZONEQUAKE_DB");
+  return configured != nullptr ? configured : "zonequake.db";
+}
+
+Result<Store> open_store(const std::string& path) {
+  ZQ_TRY(Store store, Store::open(path));
+  ZQ_TRY(const std::vector<RunRecord> interrupted, store.mark_interrupted());
+  for (const RunRecord& run : interrupted) {
+    fmt::print(
+        stderr,
+        "zonequake: run {} ({} {}) was interrupted: its controller is gone. Its nodes healed by "
+        "themselves within the lease and orphan time; what it recorded is kept.\n",
+        run.id, run.caveat, run.title);
+  }
+  return store;
+}
+
+Result<std::map<std::string, std::string>> parse_pairs(const std::vector<std::string>& arguments,
+                                                       const std::string& option) {
+  std::map<std::string, std::string> pairs;
+  for (const std::string& argument : arguments) {
+    const std::size_t equals = argument.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return fail(ErrorCode::kInput, "{} takes KEY=VALUE, not '{}'", option, argument);
+    }
+    pairs[argument.substr(0, equals)] = argument.substr(equals + 1);
+  }
+  return pairs;
+}
+
+Result<RunId> parse_run_id(const Store& store, const std::string& text) {
+  if (text == "last") {
+    RunFilter filter;
+    filter.limit = 1;
+    ZQ_TRY(const std::vector<RunRecord> runs, store.runs(filter));
+    if (runs.empty()) return fail(ErrorCode::kNotFound, "the store holds no run yet");
+    return runs.front().id;
+  }
+  RunId run = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), run);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    return fail(ErrorCode::kInput, "'{}' is not a run's number; 'zonequake runs' lists them", text);
+  }
+  return run;
+}
+
+int report_error(const Error& error) {
+  fmt::print(stderr, "zonequake: {}\n", error.message);
+  return exit_code_of(error);
+}
+
+}  // namespace zq

@@ -1,0 +1,207 @@
+#include "controller/cli/run_command.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "controller/cli/exit_code.h"
+#include "controller/cli/inputs.h"
+#include "controller/cli/interrupt.h"
+#include "controller/cli/terminal.h"
+#include "controller/run/runner.h"
+#include "results/report.h"
+
+namespace zq {
+namespace {
+
+struct RunArguments {
+  std::vector<std::string> experiments;
+  std::string cluster;
+  std::string db = default_db();
+  std::string agent;
+  std::vector<std::string> labels;
+  std::string lease = "3s", orphan = "10s";
+  double probe_rate = 50;
+  unsigned repeat = 1;
+  bool testbed = false, keep = false, json = false;
+};
+
+// A testbed that this command brought up, torn down on every way out.
+class OwnedTestbed {
+ public:
+  OwnedTestbed() = default;
+  OwnedTestbed(const OwnedTestbed&) = delete;
+  OwnedTestbed& operator=(const OwnedTestbed&) = delete;
+  ~OwnedTestbed() {
+    if (Status down = take_down(); !down)
+      fmt::print(stderr, "zonequake: {}\n", down.error().message);
+  }
+
+  Testbed* get() { return testbed_ ? &*testbed_ : nullptr; }
+  void hold(Testbed testbed, bool owned) {
+    testbed_.emplace(std::move(testbed));
+    owned_ = owned;
+  }
+  Status take_down() {
+    if (!testbed_ || !std::exchange(owned_, false)) return {};
+    return testbed_->down();
+  }
+
+ private:
+  std::optional<Testbed> testbed_;
+  bool owned_ = false;
+};
+
+Status prepare_testbed(const RunArguments& arguments, const Cluster& cluster, OwnedTestbed& testbed,
+                       std::FILE* out) {
+  if (!cluster.testbed) {
+    if (!arguments.testbed) return {};
+    return fail(ErrorCode::kInput, "{}: --testbed needs a [testbed] table with a recipe",
+                cluster.path);
+  }
+  if (!arguments.testbed) {
+    auto running = Testbed::open(cluster);
+    if (!running && running.error().code == ErrorCode::kNotFound) {
+      return fail(
+          ErrorCode::kInput,
+          "the testbed '{}' is not up; add --testbed to have it made for this run, or start "
+          "it with: zonequake testbed up --cluster {}",
+          cluster.name, cluster.path);
+    }
+    ZQ_TRY(Testbed opened, std::move(running));
+    testbed.hold(std::move(opened), false);
+    return {};
+  }
+  if (::geteuid() != 0) return fail(ErrorCode::kInput, "a testbed needs root");
+  TestbedOptions options;
+  options.agent_binary = arguments.agent;
+  options.progress = [out](const std::string& line) {
+    std::fputs(("  " + line + "\n").c_str(), out);
+    std::fflush(out);
+  };
+  options.stop = interrupt_token();
+  ZQ_TRY(Testbed up, Testbed::up(cluster, options));
+  testbed.hold(std::move(up), !arguments.keep);
+  return {};
+}
+
+nlohmann::json outcome_json(const Store& store, const Experiment& experiment,
+                            const RunOutcome& outcome) {
+  nlohmann::json verdicts = nlohmann::json::array();
+  if (const auto records = store.verdicts(outcome.id)) {
+    for (const VerdictRecord& record : *records) {
+      nlohmann::json one{{"expectation", record.expectation},
+                         {"predicted", record.predicted},
+                         {"verdict", record.verdict},
+                         {"evidence", record.evidence},
+                         {"unit", record.unit}};
+      one["measured"] = record.measured ? nlohmann::json(*record.measured) : nlohmann::json();
+      one["bound"] = record.bound ? nlohmann::json(*record.bound) : nlohmann::json();
+      one["margin"] = record.margin ? nlohmann::json(*record.margin) : nlohmann::json();
+      verdicts.push_back(std::move(one));
+    }
+  }
+  return {{"run", outcome.id},           {"title", experiment.title},
+          {"caveat", experiment.caveat}, {"verdict", std::string(to_string(outcome.verdict))},
+          {"reason", outcome.reason},    {"expectations", verdicts}};
+}
+
+Result<int> run_all(const RunArguments& arguments) {
+  RunOptions options;
+  ZQ_TRY(options.labels, parse_pairs(arguments.labels, "--label"));
+  ZQ_TRY(options.arm.lease, parse_duration(arguments.lease));
+  ZQ_TRY(options.arm.orphan, parse_duration(arguments.orphan));
+  options.arm.probe_rate = arguments.probe_rate;
+  ZQ_TRY(const Cluster cluster, load_cluster(arguments.cluster));
+  std::vector<Experiment> experiments;
+  for (const std::string& name : arguments.experiments) {
+    ZQ_TRY(const std::string path, find_experiment(name));
+    ZQ_TRY(Experiment experiment, load_experiment(path));
+    ZQ_CHECK(check_against(experiment, cluster));
+    experiments.push_back(std::move(experiment));
+  }
+  ZQ_TRY(Store store, open_store(arguments.db));
+
+  // Everything for people goes to stderr when stdout is for programs.
+  std::FILE* const out = arguments.json ? stderr : stdout;
+  OwnedTestbed testbed;
+  ZQ_CHECK(prepare_testbed(arguments, cluster, testbed, out));
+  const std::stop_token stop = interrupt_token();
+  int worst = kExitPassed;
+  nlohmann::json results = nlohmann::json::array();
+  for (unsigned round = 0; round < arguments.repeat && !stop.stop_requested(); ++round) {
+    for (const Experiment& experiment : experiments) {
+      if (stop.stop_requested()) break;
+      RunOutcome outcome;
+      {
+        TerminalListener listener(out, fmt::format("{}: {}", experiment.caveat, experiment.title));
+        ZQ_TRY(outcome,
+               run_experiment(experiment, cluster, testbed.get(), store, options, listener, stop));
+      }
+      worst = worse_exit_code(worst, exit_code_of(outcome.verdict));
+      const bool color = ::isatty(::fileno(out)) == 1 && std::getenv("NO_COLOR") == nullptr;
+      ZQ_TRY(const std::string report, render_run(store, outcome.id, color));
+      std::fputs(("\n" + report + "\n").c_str(), out);
+      std::fflush(out);
+      if (arguments.json) results.push_back(outcome_json(store, experiment, outcome));
+    }
+  }
+  if (stop.stop_requested()) worst = worse_exit_code(worst, kExitAborted);
+  ZQ_CHECK(testbed.take_down());
+  const std::string db = std::filesystem::absolute(arguments.db).string();
+  if (arguments.json) {
+    fmt::print("{}\n", nlohmann::json{{"db", db}, {"runs", results}}.dump(2));
+  } else {
+    fmt::print("results: {}\n", db);
+  }
+  return worst;
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<RunArguments>();
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  arguments->agent = (self.parent_path() / "zonequake-agent").string();
+  CLI::App* run = app.add_subcommand("run", "Run experiments against a cluster and judge them");
+  run->footer(
+      "Exit code: 0 passed, 1 failed, 2 invalid or inconclusive, 3 aborted, 64 bad input,\n"
+      "70 internal error; several runs exit with the worst.\n"
+      "Ctrl-C at any moment heals and disarms every node and records the run as aborted.");
+  run->add_option("experiment", arguments->experiments,
+                  "Experiment files, or names from the catalogue")
+      ->required();
+  run->add_option("--cluster,-c", arguments->cluster, "Cluster file")->required();
+  run->add_flag("--testbed", arguments->testbed,
+                "Make the cluster on this machine first, and remove it afterwards (root)");
+  run->add_flag("--keep", arguments->keep, "With --testbed: leave the cluster up afterwards");
+  run->add_option("--agent", arguments->agent, "With --testbed: the agent's binary")
+      ->capture_default_str();
+  run->add_option("--db", arguments->db, "SQLite file for results ($ZONEQUAKE_DB)")
+      ->capture_default_str();
+  run->add_option("--label,-l", arguments->labels, "KEY=VALUE to find and compare runs by");
+  run->add_option("--repeat", arguments->repeat, "Run the whole list this many times")
+      ->check(CLI::Range(1U, 10000U))
+      ->capture_default_str();
+  run->add_option("--probe-rate", arguments->probe_rate,
+                  "Path probes per second from each node to each of its targets")
+      ->check(CLI::Range(1.0, 5000.0))
+      ->capture_default_str();
+  run->add_option("--lease", arguments->lease,
+                  "Faults end by themselves this long after an agent stops renewing")
+      ->capture_default_str();
+  run->add_option("--orphan", arguments->orphan,
+                  "Agents heal by themselves when the controller is silent for this long")
+      ->capture_default_str();
+  run->add_flag("--json", arguments->json, "Results as JSON on stdout, progress on stderr");
+  run->callback([arguments, &exit_code] {
+    const auto code = run_all(*arguments);
+    exit_code = code ? *code : report_error(code.error());
+  });
+}
+
+}  // namespace zq
