@@ -15,6 +15,9 @@
 namespace zq {
 
 using GroupId = std::uint32_t;
+// What the gate holds per (direction, group).
+inline constexpr std::size_t kMaxWindowsPerEntry = 16;
+
 enum class Direction { kEgress, kIngress };  // as the node itself sees it
 
 // A stretch of time, relative to the fault's instant T. Half open: [from, until).
@@ -54,11 +57,15 @@ struct PlannedPhase {
 };
 
 struct BlastRadius {
-  std::vector<std::string> zones_cut;  // zones with a fault across their border or inside
+  // Of each fault the zones on its smaller side (the fewer zones, then the fewer nodes, then the
+  // side named first), or the zones of the nodes that it kills; in the cluster's order.
+  std::vector<std::string> zones_cut;
   std::vector<NodeId> nodes_impaired;  // nodes with at least one entry or killed
   std::size_t pairs_impaired = 0;      // ordered node pairs with a window
   std::size_t pairs_total = 0;
-  std::vector<std::string> quorum_at_risk;  // systems that keep no majority on either side
+  // Systems of which, at some instant, no majority of voters is alive and mutually reachable.
+  // Voters are the masters and coordinators of SystemSpec::nodes; all its nodes if there are none.
+  std::vector<std::string> quorum_at_risk;
 };
 
 struct Plan {

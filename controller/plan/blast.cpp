@@ -1,0 +1,90 @@
+#include "controller/plan/blast.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+#include "controller/plan/quorum.h"
+
+namespace zq {
+
+namespace {
+
+std::set<std::string> zones_of(const Cluster& cluster, const NodeSet& nodes) {
+  std::set<std::string> zones;
+  for (const NodeId node : nodes) zones.insert(cluster.nodes[node].zone);
+  return zones;
+}
+
+std::vector<std::string> zones_cut(const Cluster& cluster,
+                                   const std::vector<ResolvedFault>& faults) {
+  std::set<std::string> cut;
+  for (const ResolvedFault& fault : faults) {
+    std::set<std::string> zones = zones_of(cluster, fault.a);
+    if (fault.fault->kind != FaultKind::kKill) {
+      std::set<std::string> other = zones_of(cluster, fault.b);
+      if (std::pair(other.size(), fault.b.size()) < std::pair(zones.size(), fault.a.size())) {
+        zones.swap(other);
+      }
+    }
+    cut.merge(zones);
+  }
+  std::vector<std::string> ordered;
+  for (const Zone& zone : cluster.zones) {
+    if (cut.erase(zone.name) > 0) ordered.push_back(zone.name);
+  }
+  return ordered;
+}
+
+}  // namespace
+
+Result<BlastRadius> measure_blast(const PlanInput& input, const Plan& plan,
+                                  const std::vector<ResolvedFault>& faults, const Cuts& cuts,
+                                  const std::vector<GroupId>& group_of) {
+  BlastRadius blast;
+  blast.zones_cut = zones_cut(input.cluster, faults);
+
+  std::vector<bool> impaired(plan.groups.size(), false);
+  for (const auto& [pair, windows] : cuts) {
+    impaired[pair.first] = impaired[pair.second] = true;
+    blast.pairs_impaired += plan.groups[pair.first].size() * plan.groups[pair.second].size();
+  }
+  for (const PlannedPhase& phase : plan.phases) {
+    for (const NodeId node : phase.down) impaired[group_of[node]] = true;
+  }
+  for (NodeId node = 0; node < group_of.size(); ++node) {
+    if (impaired[group_of[node]]) blast.nodes_impaired.push_back(node);
+  }
+  if (!group_of.empty()) blast.pairs_total = group_of.size() * (group_of.size() - 1);
+
+  for (const SystemSpec& system : input.cluster.systems) {
+    ZQ_TRY(const NodeSet nodes, system.nodes.resolve(input.cluster, plan.selections, input.live));
+    if (loses_quorum(voters_of(input.cluster, nodes), plan, cuts, group_of)) {
+      blast.quorum_at_risk.push_back(system.name);
+    }
+  }
+  return blast;
+}
+
+Status check_limits(const PlanInput& input, const BlastRadius& blast) {
+  const Experiment& experiment = input.experiment;
+  const Limits& limits = experiment.limits;
+  if (limits.max_zones_cut && blast.zones_cut.size() > *limits.max_zones_cut) {
+    return fail(ErrorCode::kRefused,
+                "{}: the faults cut {} zones ({}), but [limits] max_zones_cut allows {}; cut fewer "
+                "zones, or set max_zones_cut = {} if that is meant",
+                experiment.path, blast.zones_cut.size(), fmt::join(blast.zones_cut, ", "),
+                *limits.max_zones_cut, blast.zones_cut.size());
+  }
+  if (!limits.quorum_loss && !blast.quorum_at_risk.empty()) {
+    return fail(ErrorCode::kRefused,
+                "{}: the faults leave no majority of {} alive and connected; cut or kill fewer "
+                "voters, or set quorum_loss = true in [limits] if the loss is meant",
+                experiment.path, fmt::join(blast.quorum_at_risk, ", "));
+  }
+  return {};
+}
+
+}  // namespace zq

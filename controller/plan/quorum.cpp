@@ -1,0 +1,97 @@
+#include "controller/plan/quorum.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+
+namespace zq {
+
+namespace {
+
+struct VoterGroup {
+  GroupId group = 0;
+  std::size_t voters = 0;
+};
+
+// Searches sets of groups that all reach each other for one that holds `majority` voters. Exact up
+// to kMaxSteps, which no real cluster comes near; past it the answer is "none found", the safe one.
+class MajoritySearch {
+ public:
+  MajoritySearch(std::size_t majority, std::function<bool(GroupId, GroupId)> connected)
+      : majority_(majority), connected_(std::move(connected)) {}
+
+  bool found(const std::vector<VoterGroup>& candidates, std::size_t held) {
+    if (held >= majority_) return true;
+    std::size_t left = 0;
+    for (const VoterGroup& candidate : candidates) left += candidate.voters;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (held + left < majority_ || ++steps_ > kMaxSteps) return false;
+      std::vector<VoterGroup> rest;
+      for (std::size_t j = i + 1; j < candidates.size(); ++j) {
+        if (connected_(candidates[i].group, candidates[j].group)) rest.push_back(candidates[j]);
+      }
+      if (found(rest, held + candidates[i].voters)) return true;
+      left -= candidates[i].voters;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kMaxSteps = 200'000;
+  std::size_t majority_;
+  std::function<bool(GroupId, GroupId)> connected_;
+  std::size_t steps_ = 0;
+};
+
+bool has_majority(const std::vector<NodeId>& voters, const std::set<NodeId>& down, Nanos at,
+                  const Cuts& cuts, const std::vector<GroupId>& group_of) {
+  std::map<GroupId, std::size_t> alive;
+  for (const NodeId voter : voters) {
+    if (!down.contains(voter)) ++alive[group_of[voter]];
+  }
+  std::vector<VoterGroup> candidates;
+  for (const auto& [group, count] : alive) candidates.push_back({group, count});
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [](const VoterGroup& one, const VoterGroup& two) { return one.voters > two.voters; });
+  MajoritySearch search(voters.size() / 2 + 1, [&](GroupId one, GroupId two) {
+    return !is_cut(cuts, one, two, at) && !is_cut(cuts, two, one, at);
+  });
+  return search.found(candidates, 0);
+}
+
+}  // namespace
+
+std::vector<NodeId> voters_of(const Cluster& cluster, const NodeSet& nodes) {
+  std::vector<NodeId> voters;
+  for (const NodeId node : nodes) {
+    const Node& candidate = cluster.nodes[node];
+    if (candidate.has_role("master") || candidate.has_role("coordinator")) voters.push_back(node);
+  }
+  if (voters.empty()) voters.assign(nodes.begin(), nodes.end());
+  return voters;
+}
+
+bool loses_quorum(const std::vector<NodeId>& voters, const Plan& plan, const Cuts& cuts,
+                  const std::vector<GroupId>& group_of) {
+  if (voters.empty()) return false;
+  std::set<NodeId> down_before;
+  for (const PlannedPhase& phase : plan.phases) {
+    const std::set<NodeId> down(phase.down.begin(), phase.down.end());
+    // Windows change at phase borders only, so two instants stand for the whole phase: its start,
+    // when what it kills may still be alive, and the time after the kill.
+    std::set<NodeId> still_down;
+    std::set_intersection(down.begin(), down.end(), down_before.begin(), down_before.end(),
+                          std::inserter(still_down, still_down.end()));
+    if (phase.kill_after > Nanos{0} &&
+        !has_majority(voters, still_down, phase.from, cuts, group_of)) {
+      return true;
+    }
+    if (!has_majority(voters, down, phase.from, cuts, group_of)) return true;
+    down_before = down;
+  }
+  return false;
+}
+
+}  // namespace zq
