@@ -197,6 +197,11 @@ std::vector<AgentHealth> Fleet::health() const {
   return result;
 }
 
+std::optional<ClockEstimate> Fleet::clock(std::size_t agent) const {
+  const auto& heartbeat = impl_->agents[agent].heartbeat;
+  return heartbeat ? heartbeat->health().clock : std::nullopt;
+}
+
 void Fleet::start_observing(std::vector<zonequake::ProbeSet> probes, ObservationSink sink) {
   for (std::size_t i = 0; i < impl_->agents.size(); ++i) {
     Impl::Agent& agent = impl_->agents[i];

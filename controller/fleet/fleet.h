@@ -72,6 +72,8 @@ class Fleet {
   void start_heartbeats(const zonequake::RunRef& run, Nanos interval);
   void stop_heartbeats();
   [[nodiscard]] std::vector<AgentHealth> health() const;
+  // Of one agent; may be asked from a sink.
+  [[nodiscard]] std::optional<ClockEstimate> clock(std::size_t agent) const;
 
   // Opens the observation streams with each agent's probes. `sink` gets the agent's index.
   using ObservationSink = std::function<void(std::size_t, const zonequake::ObservationBatch&)>;

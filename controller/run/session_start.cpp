@@ -133,7 +133,7 @@ Status RunSession::learn_timers() {
   hub_->seed(mono_now());
   fleet_->start_observing(hub_->probe_sets(run_, false),
                           [this](std::size_t index, const zonequake::ObservationBatch& batch) {
-                            const auto clock = clocks()[index];
+                            const auto clock = fleet_->clock(index).value_or(ClockEstimate{});
                             hub_->on_batch(static_cast<NodeId>(index), batch, clock.offset);
                           });
   if (!cluster_.systems.empty()) listener_.step("reading the systems' timers and versions");

@@ -1,0 +1,144 @@
+#include "controller/run/evidence.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace zq {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr std::int64_t kT = 1'000'000'000'000;
+constexpr std::int64_t kMs = 1'000'000;
+
+// Two nodes in two groups, cut from each other for 10 s from T.
+struct Fixture {
+  Cluster cluster;
+  Plan plan;
+  std::vector<FaultEvidenceRecord> evidence;
+
+  Fixture() {
+    cluster.nodes.resize(2);
+    cluster.nodes[0].name = "a1";
+    cluster.nodes[1].name = "b1";
+    plan.groups = {{0}, {1}};
+    const std::vector<Window> windows{{Nanos{0}, std::chrono::seconds(10)}};
+    for (NodeId node = 0; node < 2; ++node) {
+      const GroupId peer = 1 - node;
+      plan.programmes.push_back(
+          {.node = node,
+           .group = node,
+           .entries = {{Direction::kEgress, peer, windows}, {Direction::kIngress, peer, windows}},
+           .path_targets = {1 - node}});
+      for (const char* direction : {"egress", "ingress"}) {
+        const bool egress = std::string(direction) == "egress";
+        evidence.push_back({.node = cluster.nodes[node].name,
+                            .direction = direction,
+                            .group = peer,
+                            .from_mono_ns = kT,
+                            .until_mono_ns = kT + 10'000 * kMs,
+                            .dropped_packets = egress ? 100U : 0U,
+                            .dropped_bytes = egress ? 6400U : 0U,
+                            .passed_packets = 0,
+                            .exempt_packets = 0,
+                            .last_passed_ns = kT - (node + 1) * kMs,
+                            .first_dropped_ns = egress ? kT + (node + 2) * kMs : 0,
+                            .last_dropped_ns = egress ? kT + 9'999 * kMs : 0,
+                            .first_passed_ns = kT + 10'001 * kMs});
+      }
+    }
+  }
+
+  [[nodiscard]] Findings assess() const {
+    return assess_gates(plan, cluster, mono_from_ns(kT), evidence);
+  }
+};
+
+TEST(Gates, SoundEvidenceHasNoFindings) {
+  const Findings findings = Fixture().assess();
+  EXPECT_THAT(findings.invalid, IsEmpty());
+  EXPECT_THAT(findings.inconclusive, IsEmpty());
+}
+
+TEST(Gates, BorderWithoutDropsDidNotBite) {
+  Fixture fixture;
+  fixture.evidence[2].dropped_packets = 0;  // b1's egress, the only one that saw b -> a
+  const Findings findings = fixture.assess();
+  ASSERT_THAT(findings.invalid, SizeIs(1));
+  EXPECT_THAT(findings.invalid[0], HasSubstr("from {b1} to {a1}"));
+}
+
+TEST(Gates, MissingEvidenceDidNotBiteEither) {
+  Fixture fixture;
+  fixture.evidence.clear();
+  EXPECT_THAT(fixture.assess().invalid, SizeIs(2));
+}
+
+TEST(Gates, PacketsPassedInsideTheWindowMakeItInvalid) {
+  Fixture fixture;
+  fixture.evidence[1].passed_packets = 3;
+  const Findings findings = fixture.assess();
+  ASSERT_THAT(findings.invalid, SizeIs(1));
+  EXPECT_THAT(findings.invalid[0], HasSubstr("a1 let 3 packets pass"));
+}
+
+TEST(Gates, DropBeforeTAndPassAfterTAreFound) {
+  Fixture fixture;
+  fixture.evidence[0].first_dropped_ns = kT - 5;
+  fixture.evidence[3].last_passed_ns = kT + 5;
+  const Findings findings = fixture.assess();
+  ASSERT_THAT(findings.invalid, SizeIs(2));
+  EXPECT_THAT(findings.invalid[0], HasSubstr("a1 dropped a packet 5ns before T"));
+  EXPECT_THAT(findings.invalid[1], HasSubstr("b1 let a packet pass 5ns after T"));
+}
+
+TEST(FaultStart, SpreadIsBetweenNodesAndTheGapOnOne) {
+  const FaultStart start = fault_start(mono_from_ns(kT), Fixture().evidence);
+  ASSERT_THAT(start.nodes, SizeIs(2));
+  EXPECT_EQ(start.spread, Nanos{kMs});           // 2 ms and 3 ms after T
+  EXPECT_EQ(start.largest_gap, Nanos{5 * kMs});  // b1: passed 2 ms before, dropped 3 ms after
+}
+
+PathRecord path(bool cut, std::uint64_t sent, std::uint64_t received) {
+  return {.stage = "during:partition",
+          .from = "a1",
+          .to = "b1",
+          .address = "10.66.2.1",
+          .expected_cut = cut,
+          .sent = sent,
+          .received = received,
+          .sent_in_window = cut ? sent : 0,
+          .received_in_window = 0,
+          .rtt_p50_ns = 0};
+}
+
+TEST(Paths, CutAndWholePathsAreToldApart) {
+  EXPECT_THAT(assess_paths({path(true, 100, 0), path(false, 100, 99)}).invalid, IsEmpty());
+  EXPECT_THAT(assess_paths({path(true, 100, 1)}).invalid, SizeIs(1));
+  EXPECT_THAT(assess_paths({path(false, 100, 50)}).invalid, SizeIs(1));
+  EXPECT_THAT(assess_paths({path(false, 100, 0)}).invalid, SizeIs(1));
+}
+
+TEST(Paths, FewPacketsMayMissTwo) {
+  EXPECT_THAT(assess_paths({path(false, 5, 3)}).invalid, IsEmpty());
+  EXPECT_THAT(assess_paths({path(false, 2, 0)}).invalid, SizeIs(1));
+}
+
+TEST(Paths, NoAttemptIsInconclusiveNotProof) {
+  const Findings findings = assess_paths({path(true, 0, 0), path(false, 0, 0)});
+  EXPECT_THAT(findings.invalid, IsEmpty());
+  EXPECT_THAT(findings.inconclusive, SizeIs(2));
+}
+
+TEST(Paths, ProbesSentInsideTheWindowThatArriveAreALeak) {
+  PathRecord leak = path(true, 100, 1);
+  leak.received_in_window = 1;
+  const Findings findings = assess_paths({leak});
+  ASSERT_THAT(findings.invalid, SizeIs(1));
+  EXPECT_THAT(findings.invalid[0], HasSubstr("1 of 100 probes"));
+}
+
+}  // namespace
+}  // namespace zq
