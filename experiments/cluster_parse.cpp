@@ -143,10 +143,7 @@ class ClusterReader {
       addresses_.push_back(PlacedAddress{*prefix, id, text.position});
     }
     if (!table.has("addresses")) {
-      report_.add(table.position(),
-                  "{} has no 'addresses'; expected at least one, like "
-                  "[\"10.0.0.1\"]",
-                  table.title());
+      table.add_missing("addresses", "at least one, like [\"10.0.0.1\"]");
     } else if (node.addresses.size() == texts.size() && !node.host(true) && !node.host(false)) {
       report_.add(table.value_position("addresses"),
                   "node '{}' needs at least one host address, which path probes are sent to",

@@ -229,7 +229,10 @@ class ExperimentReader {
       if (kind) {
         check_choice(*kind, {"partition", "one-way", "kill"}, "kind of fault", report_);
       }
-      // What else is right depends on the kind.
+      for (const FaultForm& any : forms) {
+        for (const std::string_view key : any.keys) table.ignore(key);
+      }
+      table.finish();
       return fault;
     }
     fault.kind = form->value;
@@ -292,7 +295,7 @@ class ExperimentReader {
         expectation.during = during->value;
         std::vector<std::string> phases;
         for (const Phase& phase : experiment_.phases) phases.push_back(phase.name);
-        check_choice(*during, phases, "phase", report_);
+        if (!phases.empty()) check_choice(*during, phases, "phase", report_);
       }
       read_statement(table, expectation);
       read_within(table, expectation);

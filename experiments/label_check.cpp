@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "experiments/hint.h"
+#include "experiments/nearest.h"
 
 namespace zq {
 namespace {
@@ -43,9 +44,7 @@ class LabelChecker {
   void check(const ExprNode& node) {
     const std::size_t at = node.column - 1;
     if (const auto* variable = std::get_if<VariableExpr>(&node.value)) {
-      if (variable->name == "replicas" && cluster_.apps.empty()) {
-        add(at, "'replicas' is of an app, but cluster '{}' has no [[app]]", cluster_.name);
-      }
+      check_variable(variable->name, at);
       return;
     }
     const auto* aggregate = std::get_if<AggregateExpr>(&node.value);
@@ -70,6 +69,19 @@ class LabelChecker {
   template <class... Args>
   void add(std::size_t offset, fmt::format_string<Args...> format, Args&&... args) {
     report_.add_in(text_, offset, format, std::forward<Args>(args)...);
+  }
+
+  void check_variable(const std::string& name, std::size_t at) {
+    if (name == "replicas") {
+      if (cluster_.apps.empty()) {
+        add(at, "'replicas' is of an app, but cluster '{}' has no [[app]]", cluster_.name);
+      }
+      return;
+    }
+    // All other names are timers, which only the live system can tell; but not these.
+    static const std::vector<std::string> kWords{"baseline", "replicas"};
+    const std::string_view meant = nearest_name(name, kWords);
+    if (!meant.empty()) add(at, "unknown name '{}'; did you mean '{}'?", name, meant);
   }
 
   // What the label can be; nothing for labels whose values are not known beforehand.
@@ -98,7 +110,8 @@ class LabelChecker {
   void check_matcher(const LabelMatcher& matcher, std::size_t at) {
     auto known = values(matcher.label);
     if (!known) return;
-    if (matcher.op == MatchOp::kMatches || matcher.op == MatchOp::kNotMatches) {
+    if (matcher.op == MatchOp::kNotMatches) return;
+    if (matcher.op == MatchOp::kMatches) {
       if (matches_none(matcher.value, *known)) {
         add(at, "no {} of cluster '{}' matches \"{}\"{}", matcher.label, cluster_.name,
             matcher.value, nearest_hint("", *known, "there are"));

@@ -119,6 +119,20 @@ Position first_character(std::string_view text, const Position& quote) {
   return cursor.position();
 }
 
+// The library's words, turned to what a reader has to know.
+std::string explain(std::string_view description, const Cursor& at) {
+  static constexpr std::string_view kWhile = "Error while parsing ";
+  if (!description.starts_with(kWhile)) return std::string(description);
+  description.remove_prefix(kWhile.size());
+  const std::size_t colon = description.find(": ");
+  const std::string_view what = description.substr(0, colon);
+  if (what == "string" && (at.done() || at.rest().front() == '\n' || at.rest().front() == '\r')) {
+    return "this string is never closed with its quote";
+  }
+  if (colon == std::string_view::npos) return std::string(description);
+  return fmt::format("{} (in a {})", description.substr(colon + 2), what);
+}
+
 class Converter {
  public:
   Converter(std::string_view text, const std::string& path) : text_(text), path_(path) {}
@@ -195,7 +209,8 @@ class Converter {
 
 std::string_view TomlValue::type_name() const {
   static constexpr std::array<std::string_view, 7> kNames{
-      "true or false", "an integer", "a number", "a string", "a date", "an array", "a table"};
+      "true or false", "an integer", "a fractional number", "a string", "a date",
+      "an array",      "a table"};
   return kNames[data.index()];
 }
 
@@ -209,8 +224,9 @@ Result<TomlValue> parse_toml(std::string_view text, const std::string& path) {
     root.position = Position{path, 1, 1};
     return root;
   } catch (const toml::parse_error& error) {
-    return fail(ErrorCode::kInput, "{}: not valid TOML: {}",
-                to_position(error.source().begin, path).to_string(), error.description());
+    const Position place = to_position(error.source().begin, path);
+    return fail(ErrorCode::kInput, "{}: not valid TOML: {}", place.to_string(),
+                explain(error.description(), Cursor::seek(text, place)));
   }
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <tuple>
 
 #include "experiments/hint.h"
+#include "experiments/nearest.h"
 
 namespace zq {
 namespace {
@@ -131,7 +133,7 @@ const Position& TomlTable::value_position(std::string_view key) const {
 std::optional<TomlString> TomlTable::required_string(std::string_view key,
                                                      std::string_view expected) {
   if (ask(key) == nullptr) {
-    report_->add(position(), "{} has no '{}'; expected {}", title_, key, expected);
+    add_missing(key, expected);
     return std::nullopt;
   }
   auto result = string(key);
@@ -245,11 +247,25 @@ std::vector<TomlNamedString> TomlTable::named_strings() {
   return result;
 }
 
+void TomlTable::add_missing(std::string_view key, std::string_view expected) {
+  missing_.push_back(Missing{std::string(key), std::string(expected)});
+}
+
 void TomlTable::finish() const {
+  std::vector<Missing> missing = missing_;
+  std::vector<std::string> absent;  // what an unknown key may have been meant to be
+  std::copy_if(asked_.begin(), asked_.end(), std::back_inserter(absent),
+               [&](const std::string& key) { return !has(key); });
   for (const TomlEntry& entry : std::get<TomlEntries>(value_->data)) {
     if (std::find(asked_.begin(), asked_.end(), entry.key) != asked_.end()) continue;
-    report_->add(entry.key_position, "unknown key '{}' in {}{}", entry.key, title_,
-                 nearest_hint(entry.key, asked_, "known keys"));
+    const std::string meant(nearest_name(entry.key, absent));
+    std::erase_if(missing, [&](const Missing& one) { return one.key == meant; });
+    report_->add(
+        entry.key_position, "unknown key '{}' in {}{}", entry.key, title_,
+        nearest_hint(entry.key, meant.empty() ? asked_ : std::vector{meant}, "known keys"));
+  }
+  for (const Missing& one : missing) {
+    report_->add(position(), "{} has no '{}'; expected {}", title_, one.key, one.expected);
   }
 }
 

@@ -89,7 +89,8 @@ class TomlTable {
   [[nodiscard]] TomlReport& report() const { return *report_; }
 
   // `expected` ends messages about a missing key: "a name, like \"m1\"". All getters return
-  // nothing when the key is missing or wrong.
+  // nothing when the key is missing or wrong. That a key is missing is reported by finish(), which
+  // sees whether it is only misspelt.
   std::optional<TomlString> required_string(std::string_view key, std::string_view expected);
   std::optional<TomlString> string(std::string_view key);
   std::optional<std::int64_t> integer(std::string_view key, IntegerRange range);
@@ -110,6 +111,10 @@ class TomlTable {
   [[nodiscard]] const Position& key_position(std::string_view key) const;
   // Of the value, or of the table when it is missing.
   [[nodiscard]] const Position& value_position(std::string_view key) const;
+  // For a missing key of another type than required_string() reads.
+  void add_missing(std::string_view key, std::string_view expected);
+  // Lets a key pass that cannot be read.
+  void ignore(std::string_view key) { ask(key); }
   // Asks for a key only to say why it must not be here.
   template <class... Args>
   void refuse(std::string_view key, fmt::format_string<Args...> format, Args&&... args) {
@@ -118,7 +123,8 @@ class TomlTable {
     }
   }
 
-  // Reports every key that was not asked for, with the nearest one that was.
+  // Reports every key that was not asked for, with the nearest one that was, and missing keys.
+  // Needed once, after the last getter.
   void finish() const;
 
  private:
@@ -132,6 +138,11 @@ class TomlTable {
   std::string title_;
   TomlReport* report_;
   std::vector<std::string> asked_;  // in the order in which they were
+  struct Missing {
+    std::string key;
+    std::string expected;
+  };
+  std::vector<Missing> missing_;
 };
 
 }  // namespace zq

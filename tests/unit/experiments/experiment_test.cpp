@@ -1,0 +1,192 @@
+#include "experiments/experiment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/experiments/test_files.h"
+
+namespace zq {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing_files::example_cluster;
+using testing_files::example_experiment;
+using testing_files::with;
+
+std::string example_text() { return testing_files::read("example_experiment.toml"); }
+
+TEST(ExperimentFile, SaysWhatItIsAboutAndWhatItNeeds) {
+  const Experiment experiment = example_experiment();
+  EXPECT_EQ(experiment.title, "An agent-only zone is partitioned from the masters' zone");
+  EXPECT_EQ(experiment.caveat, "T1-C2");
+  EXPECT_THAT(experiment.page, HasSubstr("Apps continue to run"));
+  EXPECT_THAT(experiment.needs.systems, ElementsAre("scheduler", "zookeeper"));
+  EXPECT_EQ(experiment.needs.zones, 3U);
+  EXPECT_EQ(experiment.needs.masters_in, "one zone");
+  EXPECT_EQ(experiment.text, example_text());
+  EXPECT_EQ(experiment.path, "t1-c2.toml");
+}
+
+TEST(ExperimentFile, SelectionsStayInFileOrder) {
+  const Experiment experiment = example_experiment();
+  ASSERT_EQ(experiment.select.size(), 3U);
+  EXPECT_EQ(experiment.select[0].name, "cut");
+  EXPECT_EQ(experiment.select[1].name, "rest");
+  EXPECT_EQ(experiment.select[2].name, "front");
+  EXPECT_TRUE(experiment.select[2].selector.is_dynamic());
+  EXPECT_EQ(experiment.select[0].selector.position().to_string(), "t1-c2.toml:7:10");
+}
+
+TEST(ExperimentFile, LimitsAndSteadyState) {
+  const Experiment experiment = example_experiment();
+  EXPECT_EQ(experiment.limits.max_zones_cut, 1U);
+  EXPECT_FALSE(experiment.limits.quorum_loss);
+  ASSERT_TRUE(experiment.limits.abort_if);
+  EXPECT_EQ(experiment.limits.abort_if->text(), "sum(app.answers{zone!=cut}) < 1");
+  EXPECT_EQ(experiment.limits.abort_after, 10s);
+  EXPECT_EQ(experiment.steady.holds.size(), 2U);
+  EXPECT_EQ(experiment.steady.hold_for, 2s);
+  EXPECT_EQ(experiment.steady.timeout, 30s);
+}
+
+TEST(ExperimentFile, AnAbortConditionWithoutDurationAbortsAtOnce) {
+  const auto experiment = parse_experiment(with(example_text(), " for 10s", ""), "x");
+  ASSERT_TRUE(experiment) << experiment.error().message;
+  EXPECT_EQ(experiment->limits.abort_after, 0s);
+}
+
+TEST(ExperimentFile, Workloads) {
+  const Experiment experiment = example_experiment();
+  ASSERT_EQ(experiment.workloads.size(), 1U);
+  EXPECT_EQ(experiment.workloads[0].system, "zookeeper");
+  EXPECT_EQ(experiment.workloads[0].every, 50ms);
+}
+
+TEST(ExperimentFile, PhasesAndFaults) {
+  const Experiment experiment = example_experiment();
+  ASSERT_EQ(experiment.phases.size(), 4U);
+  EXPECT_EQ(experiment.find_phase("partition"), &experiment.phases[1]);
+  EXPECT_EQ(experiment.find_phase("nothing"), nullptr);
+  EXPECT_THAT(experiment.phases[1].lasts.variables(),
+              ElementsAre("unreachable_max", "reschedule_max"));
+  ASSERT_EQ(experiment.phases[1].faults.size(), 2U);
+  const Fault& partition = experiment.phases[1].faults[0];
+  EXPECT_EQ(partition.kind, FaultKind::kPartition);
+  EXPECT_EQ(partition.a.text(), "cut");
+  EXPECT_EQ(partition.b.text(), "rest");
+  const Fault& one_way = experiment.phases[1].faults[1];
+  EXPECT_EQ(one_way.kind, FaultKind::kOneWay);
+  EXPECT_EQ(one_way.a.text(), "node:m1");
+  EXPECT_EQ(one_way.b.text(), "zone:c");
+  const Fault& kill = experiment.phases[2].faults[0];
+  EXPECT_EQ(kill.kind, FaultKind::kKill);
+  EXPECT_EQ(kill.a.text(), "cut");
+  EXPECT_TRUE(kill.b.empty());
+  EXPECT_EQ(kill.after, 200ms);
+}
+
+TEST(ExperimentFile, Expectations) {
+  const Experiment experiment = example_experiment();
+  ASSERT_EQ(experiment.expectations.size(), 3U);
+  const Expectation& always = experiment.expectations[0];
+  EXPECT_EQ(always.id, "apps-continue-in-cut-zone");
+  EXPECT_EQ(always.page, "Apps continue to run in that zone.");
+  EXPECT_EQ(always.during, "partition");
+  EXPECT_EQ(always.temporal, Temporal::kAlways);
+  EXPECT_TRUE(always.condition.uses_baseline());
+  EXPECT_EQ(always.hold, 1s);
+  EXPECT_FALSE(always.within);
+  const Expectation& eventually = experiment.expectations[1];
+  EXPECT_EQ(eventually.temporal, Temporal::kEventually);
+  ASSERT_TRUE(eventually.within);
+  EXPECT_EQ(eventually.within->text(), "unreachable_max + reschedule_max");
+  EXPECT_EQ(eventually.hold, 2s);
+  EXPECT_EQ(experiment.expectations[2].temporal, Temporal::kNever);
+  EXPECT_EQ(experiment.expectations[2].hold, 0s);
+}
+
+TEST(ExperimentFile, AControlRunHasNoFaults) {
+  const std::string head = "title = 't'\ncaveat = 'control'\n";
+  const std::string first = "[[phase]]\nname = 'baseline'\nlasts = '5s'\n";
+  const std::string middle = "[[phase]]\nname = 'calm'\nlasts = '5s'\n";
+  const std::string last = "[[phase]]\nname = 'recovery'\nlasts = '5s'\n";
+  const std::string expect =
+      "[[expect]]\nid = 'x'\nduring = 'recovery'\nnever = 'sum(master.leads) > 1'\n";
+  for (const std::string& phases : {first + last, first + middle + last}) {
+    const auto experiment = parse_experiment(head + phases + expect, "control.toml");
+    ASSERT_TRUE(experiment) << experiment.error().message;
+    EXPECT_TRUE(check_against(*experiment, example_cluster()));
+  }
+}
+
+TEST(ExperimentFile, AMissingFileIsNamed) {
+  const auto experiment = load_experiment("/nonexistent/e.toml");
+  ASSERT_FALSE(experiment);
+  EXPECT_THAT(experiment.error().message,
+              HasSubstr("/nonexistent/e.toml: cannot be read: No such file or directory"));
+}
+
+TEST(ExperimentFile, WindowsLineEndsAndAByteOrderMarkKeepPositions) {
+  std::string text = "\xef\xbb\xbf" + with(example_text(), "\"!cut\"", "\"!kut\"");
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) {
+    text.insert(at, "\r");
+  }
+  const auto experiment = parse_experiment(text, "x.toml");
+  ASSERT_FALSE(experiment);
+  EXPECT_THAT(experiment.error().message, HasSubstr("x.toml:8:11: no [select] entry"));
+}
+
+TEST(CheckAgainst, TheExampleFitsTheExampleCluster) {
+  const Status status = check_against(example_experiment(), example_cluster());
+  EXPECT_TRUE(status) << status.error().message;
+}
+
+TEST(CheckAgainst, ReportsEverythingThatTheClusterLacks) {
+  const auto cluster = parse_cluster(testing_files::read("example_real_cluster.toml"), "real.toml");
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  const Status status = check_against(example_experiment(), *cluster);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kInput);
+  for (const char* message :
+       {"t1-c2.toml:4:10: the experiment needs a system of kind 'scheduler'",
+        "the experiment needs 3 zones, but cluster 'real' has 2",
+        "needs all masters in one zone, but those of cluster 'real' are in 2 zones",
+        "t1-c2.toml:9:25: cluster 'real' has no system 'swarm'",
+        "[[workload]]: cluster 'real' has no system 'zookeeper'",
+        "t1-c2.toml:37:14: cluster 'real' has no zone 'c'",
+        "processes can be killed in a testbed only"}) {
+    EXPECT_THAT(status.error().message, HasSubstr(message));
+  }
+}
+
+// A selection that depends on the leader may turn out empty or overlap; that is for arming to say.
+TEST(CheckAgainst, DynamicSelectionsAreCheckedByNameOnly) {
+  const std::string text = with(example_text(), "to   = \"zone:c\"", "to   = \"front\"");
+  const auto experiment = parse_experiment(text, "x.toml");
+  ASSERT_TRUE(experiment) << experiment.error().message;
+  EXPECT_TRUE(check_against(*experiment, example_cluster()));
+  const auto misspelt = parse_experiment(with(text, "leader(swarm)", "leader(swrm)"), "x.toml");
+  ASSERT_TRUE(misspelt) << misspelt.error().message;
+  const Status status = check_against(*misspelt, example_cluster());
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().message,
+            "x.toml:9:25: cluster 'example' has no system 'swrm'; did you mean 'swarm'?");
+}
+
+TEST(CheckAgainst, LabelValuesMayBeNamesOfSelections) {
+  for (const char* labels : {"{zone=cut}", "{node=front}", "{zone=\"b\"}", "{node=~\"b[12]\"}",
+                             "{zone!~\"x\"}", "{instance=\"anything\"}", "{app=web, zone!=cut}"}) {
+    const auto experiment =
+        parse_experiment(with(example_text(), "\"sum(app.answers{zone=cut}) >= baseline\"",
+                              fmt::format("'sum(app.answers{}) >= baseline'", labels)),
+                         "x.toml");
+    ASSERT_TRUE(experiment) << experiment.error().message;
+    const Status status = check_against(*experiment, example_cluster());
+    EXPECT_TRUE(status) << labels << ": " << status.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace zq
