@@ -60,10 +60,10 @@ Result<std::vector<JournalDevice>> survey(NetlinkSocket& socket,
 }  // namespace
 
 struct Gate::Impl {
-  Impl(NetlinkSocket opened, GateObject loaded, std::string directory)
+  Impl(NetlinkSocket opened, GateObject loaded, std::uint32_t groups, std::string directory)
       : socket(std::move(opened)),
         object(std::move(loaded)),
-        programme(object.programme_fd(), object.evidences_fd()),
+        programme(object.programme_fd(), object.evidences_fd(), groups),
         state_dir(std::move(directory)) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -172,7 +172,8 @@ Result<Gate> Gate::attach(const GateConfig& config, const std::string& state_dir
   ZQ_TRY(auto socket, NetlinkSocket::open());
   ZQ_TRY(auto devices, survey(socket, config.uplinks));
   ZQ_TRY(auto object, GateObject::load(config));
-  auto impl = std::make_unique<Impl>(std::move(socket), std::move(object), state_dir);
+  auto impl =
+      std::make_unique<Impl>(std::move(socket), std::move(object), config.groups, state_dir);
   ZQ_TRY(impl->netns_inode, current_netns_inode());
   ZQ_TRY(impl->boot_id, current_boot_id());
   ZQ_TRY(impl->netns, open_netns("/proc/thread-self/ns/net"));

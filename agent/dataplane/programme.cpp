@@ -18,10 +18,13 @@ const char* name_of(FlowDirection direction) {
   return direction == FlowDirection::kEgress ? "egress" : "ingress";
 }
 
-Status check_rules(const std::vector<DropRule>& rules) {
+Status check_rules(const std::vector<DropRule>& rules, std::uint32_t groups) {
   std::set<std::pair<FlowDirection, std::uint32_t>> seen;
   for (const DropRule& rule : rules) {
     const std::string where = fmt::format("{} of group {}", name_of(rule.direction), rule.group);
+    if (rule.group >= groups) {
+      return fail(ErrorCode::kInput, "programme: {}, but there are {} groups", where, groups);
+    }
     if (!seen.emplace(rule.direction, rule.group).second) {
       return fail(ErrorCode::kInput, "programme: {} has two rules", where);
     }
@@ -93,7 +96,7 @@ Status set_inner(int outer_fd, std::uint32_t slot, int inner_fd, const char* wha
 }  // namespace
 
 Status Programme::load(const std::vector<DropRule>& rules) {
-  ZQ_CHECK(check_rules(rules));
+  ZQ_CHECK(check_rules(rules, groups_));
   ZQ_TRY(const std::size_t cpus, possible_cpus());
   std::vector<std::uint32_t> keys(count_windows(rules));
   std::iota(keys.begin(), keys.end(), 0U);

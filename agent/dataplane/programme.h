@@ -14,8 +14,8 @@ namespace zq {
 class Programme {
  public:
   // The outer maps belong to the caller and must outlive the programme.
-  Programme(int programmes_fd, int evidences_fd)
-      : programmes_fd_(programmes_fd), evidences_fd_(evidences_fd) {}
+  Programme(int programmes_fd, int evidences_fd, std::uint32_t groups)
+      : programmes_fd_(programmes_fd), evidences_fd_(evidences_fd), groups_(groups) {}
 
   // Checks the rules (kInput) and puts them in force in one step; evidence starts anew.
   Status load(const std::vector<DropRule>& rules);
@@ -31,6 +31,7 @@ class Programme {
 
   int programmes_fd_;
   int evidences_fd_;
+  std::uint32_t groups_;
   std::vector<DropRule> rules_;
   UniqueFd evidence_;
   std::uint32_t slot_ = 0;

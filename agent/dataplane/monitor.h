@@ -1,0 +1,38 @@
+// Notices at once when something changes on the gate's devices, so that the agent can look with
+// Gate::violations() before its next regular look.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "agent/dataplane/gate.h"
+
+struct nl_sock;
+
+namespace zq {
+
+// Open it after the gate is attached and close it before it is detached: a filter that comes or
+// goes in between is somebody else's doing. In the calling thread's namespace; not thread-safe.
+class FilterMonitor {
+ public:
+  static Result<FilterMonitor> open(const std::vector<Uplink>& uplinks);
+
+  // Readable when there may be something to ask about.
+  [[nodiscard]] int fd() const;
+  // Whether filters, qdiscs or the devices themselves changed since last asked. Never waits. True
+  // also when the kernel dropped notices because there were too many.
+  Result<bool> relevant_change();
+
+ private:
+  struct Free {
+    void operator()(nl_sock* socket) const;
+  };
+  FilterMonitor(nl_sock* socket, const std::vector<Uplink>& uplinks);
+
+  std::unique_ptr<nl_sock, Free> socket_;
+  std::vector<Uplink> uplinks_;
+};
+
+}  // namespace zq

@@ -1,0 +1,125 @@
+// Which devices the gate goes to, and the monitor that watches them.
+#include <poll.h>
+
+#include "agent/dataplane/monitor.h"
+#include "tests/integration/dataplane/two_nodes.h"
+
+namespace zq::test {
+namespace {
+
+std::vector<std::string> resolve(const TestNetns& netns, const std::vector<std::string>& peers) {
+  std::vector<IpAddress> addresses;
+  for (const std::string& peer : peers) addresses.push_back(value_of(IpAddress::parse(peer)));
+  std::vector<std::string> names;
+  for (const Uplink& uplink : netns.run([&] { return value_of(resolve_uplinks(addresses)); })) {
+    EXPECT_EQ(uplink.index, netns.device_index(uplink.device));
+    names.push_back(uplink.device);
+  }
+  return names;
+}
+
+TEST(Uplinks, FollowTheRoutes) {
+  const TwoNodes nodes;
+  const TestNetns c;
+  connect_veth(nodes.a, "side0", c, "up0");
+  add_address(nodes.a, "side0", "10.67.0.1/24");
+  nodes.a.ip("route add 10.70.0.0/16 via 10.67.0.2");
+  nodes.a.ip("route add 10.71.0.0/16 nexthop via 10.66.0.2 nexthop via 10.67.0.2");
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  EXPECT_THAT(resolve(nodes.a, {TwoNodes::kB4, TwoNodes::kB6}), ElementsAre("up0"));
+  EXPECT_THAT(resolve(nodes.a, {"10.70.3.4"}), ElementsAre("side0"));
+  EXPECT_THAT(resolve(nodes.a, {TwoNodes::kB4, "10.67.0.2"}), ElementsAre("up0", "side0"));
+  EXPECT_THAT(resolve(nodes.a, {"10.71.0.1"}), ElementsAre("up0", "side0"))
+      << "a multipath route uses both";
+  EXPECT_THAT(resolve(nodes.a, {TwoNodes::kA4, TwoNodes::kA6, "127.0.0.1", "::1"}), IsEmpty())
+      << "one's own addresses need no uplink";
+  EXPECT_THAT(resolve(nodes.a, {"10.99.0.1", "fd66:99::1"}), IsEmpty()) << "unreachable";
+  nodes.a.ip("route add unreachable 10.72.0.0/16");
+  nodes.a.ip("route add blackhole 10.73.0.0/16");
+  nodes.a.ip("route add prohibit 10.74.0.0/16");
+  nodes.a.ip("-6 route add unreachable fd66:72::/32");
+  nodes.a.ip("-6 route add blackhole fd66:73::/32");
+  EXPECT_THAT(resolve(nodes.a, {"10.72.0.1", "10.73.0.1", "10.74.0.1", "fd66:72::1", "fd66:73::1"}),
+              IsEmpty());
+}
+
+TEST(Uplinks, NeverADeviceAndItsLowerDevice) {
+  const TwoNodes nodes;
+  nodes.a.ip("link add link up0 name mac0 type macvlan mode bridge");
+  nodes.a.ip("link set mac0 up");
+  add_address(nodes.a, "mac0", "10.67.0.1/24");
+  using testing::ElementsAre;
+  EXPECT_THAT(resolve(nodes.a, {"10.67.0.2"}), ElementsAre("mac0"));
+  EXPECT_THAT(resolve(nodes.a, {"10.67.0.2", TwoNodes::kB4}), ElementsAre("up0"));
+}
+
+TEST(Uplinks, KeepsTunnelsBesideWhatTheyRunOver) {
+  const TwoNodes nodes;
+  nodes.a.ip("link add vx0 type vxlan id 42 dev up0 remote 10.66.0.2 dstport 4789");
+  nodes.a.ip("link set vx0 up");
+  add_address(nodes.a, "vx0", "10.67.0.1/24");
+  EXPECT_THAT(resolve(nodes.a, {"10.67.0.2", TwoNodes::kB4}), testing::ElementsAre("up0", "vx0"));
+}
+
+TEST(Uplinks, ManyPeersTakeNoTime) {
+  const TwoNodes nodes;
+  nodes.a.ip("route add default via 10.66.0.2");
+  std::vector<IpAddress> peers;
+  for (std::uint32_t i = 0; i < 5000; ++i) peers.push_back(IpAddress::from_v4(0x0a420000U + i * 2));
+  const MonoTime begun = mono_now();
+  const auto uplinks = nodes.a.run([&] { return value_of(resolve_uplinks(peers)); });
+  ASSERT_EQ(uplinks.size(), 1U);
+  EXPECT_EQ(uplinks.front().device, "up0");
+  EXPECT_LT(mono_now() - begun, 5s);
+}
+
+// Waits for the descriptor and asks.
+bool change_within(FilterMonitor& monitor, std::chrono::milliseconds deadline) {
+  const MonoTime end = mono_now() + deadline;
+  while (mono_now() < end) {
+    pollfd waits{monitor.fd(), POLLIN, 0};
+    if (::poll(&waits, 1, 20) == 1 && value_of(monitor.relevant_change())) return true;
+  }
+  return false;
+}
+
+TEST(Monitor, NoticesChangesOfItsDevicesOnly) {
+  const TwoNodes nodes;
+  const TestNetns c;
+  connect_veth(nodes.a, "side0", c, "up0");
+  const Gate gate = nodes.attach();
+  auto monitor = nodes.a.run([&] { return value_of(FilterMonitor::open(nodes.config().uplinks)); });
+  // The kernel may still be telling about the devices' coming up.
+  (void)change_within(monitor, 200ms);
+  nodes.a.tc("qdisc add dev side0 clsact");
+  nodes.a.tc("filter add dev side0 ingress protocol ip prio 1 u32 match ip dport 9 0xffff");
+  EXPECT_FALSE(change_within(monitor, 100ms)) << "not a device of ours";
+  nodes.a.tc("filter add dev up0 ingress protocol ip prio 9 u32 match ip dport 9 0xffff");
+  EXPECT_TRUE(change_within(monitor, 2s));
+  EXPECT_FALSE(value_of(monitor.relevant_change())) << "told once";
+  nodes.a.tc("filter del dev up0 egress pref 1");
+  EXPECT_TRUE(change_within(monitor, 2s));
+  nodes.a.ip("link set up0 mtu 1400");
+  EXPECT_TRUE(change_within(monitor, 2s));
+  nodes.a.ip("link del up0");
+  EXPECT_TRUE(change_within(monitor, 2s));
+}
+
+TEST(Monitor, LostNoticesCountAsAChange) {
+  const TwoNodes nodes;
+  const TestNetns c;
+  connect_veth(nodes.a, "side0", c, "up0");
+  auto monitor = nodes.a.run([&] { return value_of(FilterMonitor::open(nodes.config().uplinks)); });
+  (void)change_within(monitor, 200ms);
+  const int little = 1;
+  ASSERT_EQ(::setsockopt(monitor.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little), 0);
+  std::string batch;
+  for (int i = 0; i < 40; ++i) batch += fmt::format("link set side0 mtu {}\n", 1300 + i);
+  nodes.a.run([&] { shell("printf '" + batch + "' | ip -batch -"); });
+  EXPECT_TRUE(value_of(monitor.relevant_change()));
+  EXPECT_FALSE(value_of(monitor.relevant_change()));
+}
+
+}  // namespace
+}  // namespace zq::test
