@@ -114,9 +114,10 @@ void HttpTransfer::finish(CURLcode code) {
   const int error_number = static_cast<int>(os_error);
   if (too_large_) {
     result_ = failed_result(fmt::format("the answer is larger than {} MiB", kMaxBody >> 20));
-  } else if (!request_.unix_socket.empty() &&
-             (error_number == ENOTCONN || error_number == EAGAIN)) {
-    // A full queue makes connect() say EAGAIN, which libcurl takes for a connection under way.
+  } else if (!request_.unix_socket.empty() && code == CURLE_COULDNT_CONNECT &&
+             (error_number == 0 || error_number == EAGAIN)) {
+    // A full queue makes connect() say EAGAIN. libcurl takes that for a connection under way and
+    // then finds it closed, without an errno.
     result_ = {.outcome = Observation::TIMED_OUT,
                .error = "the socket's queue is full: its owner does not accept connections"};
   } else if (code == CURLE_GOT_NOTHING) {
