@@ -1,0 +1,26 @@
+// Waiting for started processes to answer.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/base/error.h"
+#include "controller/testbed/program.h"
+
+namespace zq::testbed {
+
+struct Started {
+  const Launch* launch = nullptr;
+  Identity identity;
+};
+
+// One attempt of about a second at most; the error says how it is not ready.
+Status probe(const ReadyCheck& check, const std::string& cgroup);
+
+// Until each one is ready; processes without a check are. kTimeout with the log's last lines when
+// one is late, kUnavailable when one has ended, kCancelled when asked to stop.
+Status wait_ready(const std::vector<Started>& started, const std::string& cgroup,
+                  const std::stop_token& stop);
+
+}  // namespace zq::testbed
