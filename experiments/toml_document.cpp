@@ -83,7 +83,7 @@ std::size_t skip_escape(Cursor& cursor) {
     cursor.skip(2 + digits);
     return utf8_bytes(code_point);
   }
-  const std::string_view kSpace = " \t\r\n";
+  static constexpr std::string_view kSpace = " \t\r\n";
   if (kSpace.find(kind) != std::string_view::npos) {  // a line continuation stands for nothing
     cursor.skip(1);
     while (!cursor.done() && kSpace.find(cursor.rest().front()) != std::string_view::npos) {
@@ -95,8 +95,7 @@ std::size_t skip_escape(Cursor& cursor) {
   return 1;
 }
 
-// True if the string whose first character is at the cursor has escapes ("..."), not literal
-// ('...').
+// True if the string with its first character at the cursor is a "..." one, not a literal '...'.
 bool has_escapes(const Cursor& first) {
   const auto quote = first.before().find_last_not_of("\r\n");
   return quote != std::string_view::npos && first.before()[quote] == '"';
@@ -130,12 +129,17 @@ std::string explain(std::string_view description, const Cursor& at) {
     return "this string is never closed with its quote";
   }
   if (colon == std::string_view::npos) return std::string(description);
-  return fmt::format("{} (in a {})", description.substr(colon + 2), what);
+  return fmt::format("{} (in the {})", description.substr(colon + 2), what);
 }
 
 class Converter {
  public:
-  Converter(std::string_view text, const std::string& path) : text_(text), path_(path) {}
+  Converter(std::string_view text, const std::string& path) : text_(text), path_(path) {
+    line_starts_.push_back(0);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == '\n') line_starts_.push_back(i + 1);
+    }
+  }
 
   TomlValue convert(const toml::node& node) const {
     TomlValue value;
@@ -165,13 +169,6 @@ class Converter {
       value.data = TomlDateTime{};
     }
     return value;
-  }
-
-  void index_lines() {
-    line_starts_.push_back(0);
-    for (std::size_t i = 0; i < text_.size(); ++i) {
-      if (text_[i] == '\n') line_starts_.push_back(i + 1);
-    }
   }
 
  private:
@@ -218,9 +215,7 @@ Result<TomlValue> parse_toml(std::string_view text, const std::string& path) {
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   try {
     const toml::table table = toml::parse(text, std::string_view(path));
-    Converter converter(text, path);
-    converter.index_lines();
-    TomlValue root = converter.convert(table);
+    TomlValue root = Converter(text, path).convert(table);
     root.position = Position{path, 1, 1};
     return root;
   } catch (const toml::parse_error& error) {

@@ -143,20 +143,34 @@ TEST(CheckAgainst, TheExampleFitsTheExampleCluster) {
   EXPECT_TRUE(status) << status.error().message;
 }
 
-TEST(CheckAgainst, ReportsEverythingThatTheClusterLacks) {
+TEST(CheckAgainst, UnmetNeedsAreReportedAlone) {
   const auto cluster = parse_cluster(testing_files::read("example_real_cluster.toml"), "real.toml");
   ASSERT_TRUE(cluster) << cluster.error().message;
   const Status status = check_against(example_experiment(), *cluster);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kInput);
-  for (const char* message :
-       {"t1-c2.toml:4:10: the experiment needs a system of kind 'scheduler'",
-        "the experiment needs 3 zones, but cluster 'real' has 2",
-        "needs all masters in one zone, but those of cluster 'real' are in 2 zones",
-        "t1-c2.toml:9:25: cluster 'real' has no system 'swarm'",
-        "[[workload]]: cluster 'real' has no system 'zookeeper'",
-        "t1-c2.toml:37:14: cluster 'real' has no zone 'c'",
-        "processes can be killed in a testbed only"}) {
+  EXPECT_EQ(status.error().message,
+            "t1-c2.toml:4:10: the experiment needs a system of kind 'scheduler', but cluster "
+            "'real' has only 'etcd-1' (etcd), 'etcd-2' (etcd)\n"
+            "t1-c2.toml:4:10: the experiment needs a system of kind 'zookeeper', but cluster "
+            "'real' has only 'etcd-1' (etcd), 'etcd-2' (etcd)\n"
+            "t1-c2.toml:4:10: the experiment needs 3 zones, but cluster 'real' has 2\n"
+            "t1-c2.toml:4:10: the experiment needs all masters in one zone, but those of cluster "
+            "'real' are in 2 zones");
+}
+
+TEST(CheckAgainst, ReportsEverythingThatTheClusterLacks) {
+  const auto cluster = parse_cluster(testing_files::read("example_real_cluster.toml"), "real.toml");
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  Experiment experiment = example_experiment();
+  experiment.needs = {};
+  const Status status = check_against(experiment, *cluster);
+  ASSERT_FALSE(status);
+  for (const char* message : {"t1-c2.toml:9:25: cluster 'real' has no system 'swarm'",
+                              "t1-c2.toml:13:18: signal 'app.answers' is of apps",
+                              "[[workload]]: cluster 'real' has no system 'zookeeper'",
+                              "t1-c2.toml:37:14: cluster 'real' has no zone 'c'",
+                              "t1-c2.toml:42:1: processes can be killed in a testbed only"}) {
     EXPECT_THAT(status.error().message, HasSubstr(message));
   }
 }
