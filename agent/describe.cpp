@@ -22,21 +22,4 @@ Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers) {
   return result;
 }
 
-Status check_clock() {
-  // Missing: a kernel without time namespaces.
-  std::ifstream offsets("/proc/self/timens_offsets");
-  std::string clock;
-  std::int64_t seconds = 0;
-  std::int64_t nanoseconds = 0;
-  while (offsets >> clock >> seconds >> nanoseconds) {
-    if (clock == "monotonic" && (seconds != 0 || nanoseconds != 0)) {
-      return fail(ErrorCode::kRefused,
-                  "this process is in a time namespace (CLOCK_MONOTONIC is off by {} s), so its "
-                  "clock is not the kernel's; start the agent outside of it",
-                  seconds);
-    }
-  }
-  return {};
-}
-
 }  // namespace zq

@@ -23,8 +23,4 @@ struct NodeDescription {
 // namespace.
 Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers);
 
-// The kernel's clock must be ours: windows and leases are compared with it. kRefused inside a time
-// namespace with an offset.
-Status check_clock();
-
 }  // namespace zq

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/base/netns.h"
+#include "agent/dataplane/clock.h"
 #include "agent/describe.h"
 #include "agent/probe/canary.h"
 #include "agent/serve.h"
@@ -47,7 +48,7 @@ void start_log(const std::string& level) {
 }
 
 Status run_serve(const ServeOptions& options, const std::string& netns, const std::string& level) {
-  ZQ_CHECK(check_clock());
+  ZQ_CHECK(check_kernel_clock());
   start_log(level);
   ZQ_CHECK(check_listen(options.listen));
   ZQ_CHECK(enter_netns(netns));
@@ -71,7 +72,7 @@ Status run_describe(const std::vector<std::string>& texts, const std::string& ne
   }
   ZQ_TRY(const auto node, describe_node(peers));
   fmt::print("version  {}\nkernel   {}\nboot     {}\n", ZQ_VERSION, node.kernel, node.boot_id);
-  const auto clock = check_clock();
+  const auto clock = check_kernel_clock();
   fmt::print("clock    {}\n", clock ? "the kernel's" : clock.error().message);
   for (const auto& uplink : node.uplinks) fmt::print("uplink   {}\n", uplink.device);
   for (const auto& line : node.ahead) fmt::print("ahead    {}\n", line);

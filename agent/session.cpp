@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "agent/dataplane/monitor.h"
 #include "agent/wire.h"
 
 namespace zq {
@@ -51,7 +52,8 @@ struct Session::Run {
   std::vector<Uplink> uplinks;
   std::string everything_before;  // dump_everything() just before the first change
   Gate gate;
-  std::unique_ptr<PathProber> prober;   // none once the run is being let go
+  std::optional<FilterMonitor> monitor;
+  std::unique_ptr<PathProber> prober;   // this and the monitor: none once the run is let go
   std::unique_ptr<LeaseKeeper> keeper;  // uses the gate
   std::vector<DropRule> rules;
   std::vector<std::string> violations;
@@ -179,6 +181,7 @@ Result<std::unique_ptr<Session::Run>> Session::make_run(ArmOrder order,
   order.gate.uplinks = uplinks;
   ZQ_TRY(auto gate, Gate::attach(order.gate, options_.state_dir));
   auto run = std::make_unique<Run>(std::move(order), request, std::move(gate));
+  ZQ_TRY(run->monitor, FilterMonitor::open(uplinks));
   ZQ_TRY(run->prober, PathProber::start(run->order.paths));
   ZQ_TRY(run->keeper, LeaseKeeper::start(run->gate, run->order.lease, run->order.orphan));
   run->reply.set_book_hash(run->order.book_hash);
@@ -305,6 +308,7 @@ Status Session::heal(Run& run) {
 Status Session::let_go(const std::string& why) {
   ZQ_CHECK(heal(*run_));
   run_->prober.reset();
+  run_->monitor.reset();
   if (auto detached = run_->gate.detach(); !detached) {
     return tl::unexpected(std::move(detached).error().with_context(
         fmt::format("run {}: healed, but the gate cannot be removed", run_->order.run)));
@@ -340,7 +344,8 @@ void Session::look_after(Run& run, Nanos stalled) {
   const MonoTime now = mono_now();
   std::vector<std::string> found;
   if (auto failure = run.keeper->failure()) found.push_back(std::move(*failure));
-  if (now >= run.inspect_at && run.prober) {
+  if (run.monitor && run.monitor->relevant_change().value_or(true)) run.inspect_at = now;
+  if (run.monitor && now >= run.inspect_at) {
     run.inspect_at = now + kInspectEach;
     auto violations = run.gate.violations();
     if (!violations) violations = {std::move(violations).error().message};
