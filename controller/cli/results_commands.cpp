@@ -1,0 +1,139 @@
+#include "controller/cli/results_commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/cli/exit_code.h"
+#include "results/report.h"
+#include "results/store.h"
+
+namespace zq {
+
+namespace {
+
+struct Options {
+  std::string database;
+  std::string run = "last";
+  std::vector<std::string> labels;
+  std::string caveat;
+  std::size_t limit = 50;
+  bool json = false;
+};
+
+std::string default_database() {
+  const char* path = std::getenv("ZONEQUAKE_DB");
+  return path != nullptr && *path != '\0' ? path : "zonequake.db";
+}
+
+// Looking at results must not make an empty file of a mistyped name.
+Result<Store> open_existing(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    return fail(ErrorCode::kInput,
+                "there is no results file {}; name it with --db or ZONEQUAKE_DB, or record a run "
+                "first",
+                path);
+  }
+  ZQ_TRY(Store store, Store::open(path));
+  ZQ_TRY(const std::vector<RunRecord> interrupted, store.mark_interrupted());
+  for (const RunRecord& run : interrupted) {
+    fmt::print(stderr, "run {} ({}) was interrupted: {}\n", run.id, run.title, run.reason);
+  }
+  return store;
+}
+
+Result<RunId> find_run(const Store& store, const std::string& text) {
+  if (text == "last") {
+    RunFilter newest;
+    newest.limit = 1;
+    ZQ_TRY(const std::vector<RunRecord> runs, store.runs(newest));
+    if (runs.empty()) return fail(ErrorCode::kNotFound, "no run is recorded yet");
+    return runs.front().id;
+  }
+  RunId run = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), run);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    return fail(ErrorCode::kInput, "'{}' is not a run; give its number, or `last`", text);
+  }
+  ZQ_CHECK(store.run(run));
+  return run;
+}
+
+Status print_runs(const Options& options) {
+  RunFilter filter;
+  filter.limit = options.limit;
+  if (!options.caveat.empty()) filter.caveat = options.caveat;
+  for (const std::string& label : options.labels) {
+    const std::size_t sign = label.find('=');
+    if (sign == 0 || sign == std::string::npos) {
+      return fail(ErrorCode::kInput, "--label {}: expected NAME=VALUE", label);
+    }
+    filter.labels[label.substr(0, sign)] = label.substr(sign + 1);
+  }
+  ZQ_TRY(const Store store, open_existing(options.database));
+  ZQ_TRY(const std::vector<RunRecord> runs, store.runs(filter));
+  fmt::print("{}", options.json ? runs_json(runs) : render_runs(runs, wants_color(STDOUT_FILENO)));
+  return {};
+}
+
+Status print_run(const Options& options) {
+  ZQ_TRY(const Store store, open_existing(options.database));
+  ZQ_TRY(const RunId run, find_run(store, options.run));
+  if (!options.json) {
+    fmt::print("{}", render_run(store, run, wants_color(STDOUT_FILENO)));
+    return {};
+  }
+  ZQ_TRY(const std::string text, run_json(store, run));
+  fmt::print("{}", text);
+  return {};
+}
+
+Status print_export(const Options& options) {
+  ZQ_TRY(const Store store, open_existing(options.database));
+  ZQ_TRY(const RunId run, find_run(store, options.run));
+  ZQ_TRY(const std::string text, store.export_json(run));
+  fmt::print("{}", text);
+  return {};
+}
+
+}  // namespace
+
+void add_results_commands(CLI::App& app, int& exit_code) {
+  const auto options = std::make_shared<Options>();
+  options->database = default_database();
+  const auto add = [&](const char* name, const char* what, Status (*work)(const Options&)) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->add_option("--db", options->database, "Results file (default $ZONEQUAKE_DB)")
+        ->capture_default_str();
+    command->callback([options, work, &exit_code] {
+      const Status status = work(*options);
+      exit_code = status ? kExitPassed : exit_code_of(status.error());
+      if (!status) fmt::print(stderr, "zonequake: {}\n", status.error().message);
+    });
+    return command;
+  };
+  CLI::App* runs = add("runs", "List recorded runs, newest first", print_runs);
+  runs->add_option("--label", options->labels, "Only runs with this label, NAME=VALUE")
+      ->allow_extra_args(false);
+  runs->add_option("--caveat", options->caveat, "Only runs of this caveat, like T1-C2");
+  runs->add_option("--limit", options->limit, "At most so many")->capture_default_str();
+  runs->add_flag("--json", options->json, "For programs");
+
+  CLI::App* show = add("show", "Show a run: verdicts, evidence, paths, events", print_run);
+  show->add_option("run", options->run, "Number of the run, or `last`")->capture_default_str();
+  show->add_flag("--json", options->json, "For programs");
+
+  CLI::App* exported = add("export", "Write a whole run as JSON, samples included", print_export);
+  exported->add_option("run", options->run, "Number of the run, or `last`")->required();
+  exported->add_flag("--json", options->json, "The only format there is, and the default");
+}
+
+}  // namespace zq
