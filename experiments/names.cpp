@@ -36,7 +36,7 @@ std::string_view describe(NameRule rule) {
 
 void check_name(const TomlString& name, NameRule rule, std::string_view what, TomlReport& report) {
   if (is_name(name.value, rule)) return;
-  report.add(name.position, "'{}' is no name for a {}; expected {}", name.value, what,
+  report.add(name.position, "'{}' is not a valid {} name; expected {}", name.value, what,
              describe(rule));
 }
 

@@ -21,7 +21,7 @@ std::string nested(std::string_view title, std::string_view key) {
   return fmt::format("{}.{}", path, key);
 }
 
-// The number of seconds, rows, ... that a scalar prints as; nothing for arrays and tables.
+// Nothing for arrays, tables and dates.
 std::optional<std::string> scalar_text(const TomlValue& value) {
   if (const auto* text = std::get_if<std::string>(&value.data)) return *text;
   if (const auto* integer = std::get_if<std::int64_t>(&value.data)) return std::to_string(*integer);

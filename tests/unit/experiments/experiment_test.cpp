@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/unit/experiments/test_files.h"
 
 namespace zq {
@@ -119,6 +121,18 @@ TEST(ExperimentFile, AControlRunHasNoFaults) {
     ASSERT_TRUE(experiment) << experiment.error().message;
     EXPECT_TRUE(check_against(*experiment, example_cluster()));
   }
+}
+
+TEST(ExperimentFile, TheWholeCatalogueCanBeRead) {
+  std::size_t read = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(ZQ_SOURCE_DIR "/experiments/catalogue")) {
+    if (entry.path().extension() != ".toml") continue;
+    const auto experiment = load_experiment(entry.path());
+    EXPECT_TRUE(experiment) << experiment.error().message;
+    ++read;
+  }
+  EXPECT_GT(read, 0U);
 }
 
 TEST(ExperimentFile, AMissingFileIsNamed) {
