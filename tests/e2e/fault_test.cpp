@@ -112,6 +112,15 @@ to = "zone:a"
 [[phase]]
 name = "recovery"
 lasts = "4s"
+[[expect]]
+id = "c-sees-both-in-the-partial-cut"
+during = "partial"
+always = "min(net.reachable{from_zone=c}) == 1"
+[[expect]]
+id = "the-other-way-stays-whole"
+during = "one-way"
+always = "min(net.reachable{from_zone=a}) == 1"
+for = "2s"
 )";
   const auto done = run_to_end(work.run_command(work.file("e.toml", experiment)), seconds(90));
   ASSERT_EQ(done.exit_code, 0) << done.out << done.err;
