@@ -42,7 +42,7 @@ std::string join_map(const std::map<std::string, std::string>& map, std::string_
 
 // "name       value", wrapped behind the name.
 std::string field(const RunReport& report, std::string_view name, const std::string& value) {
-  constexpr std::size_t kBehind = 13;
+  constexpr std::size_t kBehind = 14;
   if (value.empty()) return "";
   std::string text;
   for (const std::string& line :
@@ -87,9 +87,11 @@ std::string signed_duration(std::int64_t ns) {
   return (ns < 0 ? "-" : "+") + format_duration(Nanos{std::abs(ns)});
 }
 
+std::string around_fault(std::int64_t ns) { return ns == 0 ? "T" : "T" + signed_duration(ns); }
+
 std::string RunReport::instant(std::int64_t mono_ns) const {
   if (!run.fault_mono_ns) return signed_duration(mono_ns - run.started_mono_ns);
-  return "T" + signed_duration(mono_ns - *run.fault_mono_ns);
+  return around_fault(mono_ns - *run.fault_mono_ns);
 }
 
 std::string RunReport::heading(const std::string& title) const {
@@ -161,8 +163,8 @@ std::string render_phases(const RunReport& report) {
     };
     const bool whole = phase.from_mono_ns && phase.until_mono_ns;
     table.add({{phase.name},
-               {fmt::format("T{} to T{}", signed_duration(phase.planned_from_ns),
-                            signed_duration(phase.planned_until_ns))},
+               {fmt::format("{} to {}", around_fault(phase.planned_from_ns),
+                            around_fault(phase.planned_until_ns))},
                {phase.from_mono_ns ? fmt::format("{} to {}", actual(phase.from_mono_ns),
                                                  actual(phase.until_mono_ns))
                                    : "not reached",

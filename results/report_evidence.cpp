@@ -86,10 +86,16 @@ std::string dropping_nodes(const Border& border) {
   return fmt::format("{} of {}", border.nodes - border.silent, border.nodes);
 }
 
+// Senders tell the instant: what they drop never gets to a receiver, which then drops only what was
+// under way, or nothing. Receivers count where no sender has an agent.
 std::string spread_line(const std::vector<FaultEvidenceRecord>& evidence) {
+  const bool senders =
+      std::any_of(evidence.begin(), evidence.end(), [](const FaultEvidenceRecord& one) {
+        return one.direction == "egress" && one.first_dropped_ns != 0;
+      });
   std::optional<std::int64_t> first, last, gap;
   for (const FaultEvidenceRecord& one : evidence) {
-    if (one.first_dropped_ns == 0) continue;
+    if (one.first_dropped_ns == 0 || (senders && one.direction != "egress")) continue;
     keep_least(first, one.first_dropped_ns - one.from_mono_ns);
     keep_most(last, one.first_dropped_ns - one.from_mono_ns);
     if (one.last_passed_ns != 0) keep_most(gap, one.first_dropped_ns - one.last_passed_ns);
@@ -236,17 +242,18 @@ std::string render_evidence(const RunReport& report) {
                {"First drop"}});
   for (const auto& [key, border] : borders) {
     const auto& [window, from, to, direction] = key;
-    table.add(
-        {{from},
-         {to},
-         {window.second},
-         {direction == "egress" ? "sender" : "receiver"},
-         {dropping_nodes(border), border.silent == 0 ? Style::kPlain : Style::kWarning},
-         {std::to_string(border.dropped), border.dropped > 0 ? Style::kPlain : Style::kWarning},
-         {std::to_string(border.passed), border.passed == 0 ? Style::kGood : Style::kBad},
-         {std::to_string(border.exempt)},
-         {offset(border.last_passed)},
-         {first_drops(border)}});
+    const bool sender = direction == "egress";
+    const Style missing = sender ? Style::kWarning : Style::kPlain;
+    table.add({{from},
+               {to},
+               {window.second},
+               {sender ? "sender" : "receiver"},
+               {dropping_nodes(border), border.silent == 0 ? Style::kPlain : missing},
+               {std::to_string(border.dropped), border.dropped > 0 ? Style::kPlain : missing},
+               {std::to_string(border.passed), border.passed == 0 ? Style::kGood : Style::kBad},
+               {std::to_string(border.exempt)},
+               {offset(border.last_passed)},
+               {first_drops(border)}});
   }
   return report.heading("Fault evidence: packets inside the windows; times from the opening") +
          table.render(report.width, report.color) + spread_line(report.evidence);

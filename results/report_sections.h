@@ -37,6 +37,8 @@ struct RunReport {
 [[nodiscard]] std::string render_dumps(const RunReport& report);
 [[nodiscard]] std::string render_events(const RunReport& report);
 
+// "T", "T+1.2ms": an instant by its distance from the fault's.
+[[nodiscard]] std::string around_fault(std::int64_t ns);
 // "+1.2ms", "-30us"
 [[nodiscard]] std::string signed_duration(std::int64_t ns);
 

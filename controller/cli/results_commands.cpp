@@ -124,7 +124,9 @@ void add_results_commands(CLI::App& app, int& exit_code) {
   runs->add_option("--label", options->labels, "Only runs with this label, NAME=VALUE")
       ->allow_extra_args(false);
   runs->add_option("--caveat", options->caveat, "Only runs of this caveat, like T1-C2");
-  runs->add_option("--limit", options->limit, "At most so many")->capture_default_str();
+  runs->add_option("--limit", options->limit, "At most so many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   runs->add_flag("--json", options->json, "For programs");
 
   CLI::App* show = add("show", "Show a run: verdicts, evidence, paths, events", print_run);
