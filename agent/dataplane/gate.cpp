@@ -23,7 +23,7 @@ namespace zq {
 namespace {
 
 constexpr const char* kAheadAdvice =
-    "remove it, or give its filter a priority number above 1, then arm again";
+    "remove it (a filter may stay if its priority number is above 1), then arm again";
 
 // Whether the devices can take the gate, and which of them have a clsact already.
 Result<std::vector<JournalDevice>> survey(NetlinkSocket& socket,

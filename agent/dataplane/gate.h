@@ -34,6 +34,9 @@ struct BookAddress {
   std::uint32_t group = 0;
 };
 
+// Matches when all of it does, each part on either side of the packet: the address may be the
+// source's and the port the destination's. ICMPv6 neighbour discovery is exempt always. Later
+// fragments of a datagram have no ports, so that no exemption with a port matches them.
 struct GateExemption {
   IpPrefix prefix;  // length 0 of either family matches that family; see any_address
   bool any_address = true;
@@ -59,6 +62,9 @@ struct DropRule {
   std::vector<Span> windows;  // disjoint, ordered, at most kMaxWindows
 };
 
+// Since attach(). A packet is counted in exactly one of passed, dropped, exempt and transit; a
+// packet is what the kernel carries as one, which may be a segmentation-offload unit of up to
+// 64 KiB. Bytes include the link layer's header.
 struct GateCounter {
   FlowDirection direction{};
   std::uint32_t group = 0;
@@ -68,7 +74,8 @@ struct GateCounter {
   std::uint64_t transit_packets = 0;  // the local address belongs to another group
 };
 
-// Instants are 0 when the event has not happened.
+// Instants are 0 when the event has not happened; all are CLOCK_MONOTONIC, read by the kernel for
+// the packet in question. The window is as it was loaded, also after a heal.
 struct WindowEvidence {
   FlowDirection direction{};
   std::uint32_t group = 0;
@@ -79,21 +86,29 @@ struct WindowEvidence {
   std::int64_t last_passed_ns = 0;  // last packet let through before the window opened
   std::int64_t first_dropped_ns = 0;
   std::int64_t last_dropped_ns = 0;
-  std::int64_t first_passed_ns = 0;  // first packet let through after the window's end
+  // First packet let through after the window's end, where a heal or the lapse of the lease may
+  // have ended it before its time.
+  std::int64_t first_passed_ns = 0;
 };
 
 class Gate {
  public:
   // Attaches in the network namespace of the calling thread, with an empty programme and no lease.
-  // `state_dir` holds the journal. kRefused when something stands ahead of the gate (named).
+  // `state_dir` (it must exist) holds the journal; a journal of an earlier life in it is refused
+  // until clean_leftovers() was called. kRefused when something stands ahead of the gate (named).
+  // Where the kernel has to make clsact, it stops the device for one RCU grace period: packets
+  // that are sent meanwhile are lost (5 to 20 ms measured), and its queue starts anew. The same
+  // happens when detach() removes clsact. Joining an existing clsact disturbs nothing.
   static Result<Gate> attach(const GateConfig& config, const std::string& state_dir);
 
   Gate(Gate&&) noexcept;
   Gate& operator=(Gate&&) noexcept;
   ~Gate();
 
-  // Swaps the whole programme in one step; a packet sees the old or the new one. Evidence starts
-  // anew. An empty programme heals.
+  // Swaps the whole programme in one step; a packet sees the old or the new one, and none sees the
+  // old one after the return. Evidence starts anew. kInput when the rules contradict themselves.
+  // A programme without windows heals: the windows in force end now and those to come are dropped,
+  // while the evidence of the last programme stays readable and goes on to record what passes.
   Status load(const std::vector<DropRule>& rules);
 
   // Moves the lease to now + length, unless it has lapsed since the first renewal: then it stays
@@ -113,7 +128,8 @@ class Gate {
 
   // Reasons why the gate can no longer be trusted: a filter of ours is gone, something foreign
   // stands ahead of it, a device went away. Empty = all well. Looks at the kernel each time
-  // (netlink dumps and tcx queries); see also FilterMonitor for events in between.
+  // (netlink dumps and tcx queries), from whatever namespace; see also FilterMonitor
+  // (monitor.h) for events in between.
   [[nodiscard]] Result<std::vector<std::string>> violations() const;
 
   // Removes everything that attach() made. Idempotent.

@@ -108,22 +108,22 @@ Status Programme::load(const std::vector<DropRule>& rules) {
   // The other slot is idle: replacing a programme waits until no packet runs under the old one.
   const std::uint32_t slot = 1 - slot_;
   ZQ_CHECK(set_inner(evidences_fd_, slot, evidence.get(), "evidence"));
+  ZQ_CHECK(put(rules, slot, MonoTime::max()));
   slot_ = slot;
-  ZQ_CHECK(put(rules, MonoTime::max()));
   evidence_ = std::move(evidence);
   rules_ = rules;
   return {};
 }
 
-Status Programme::heal(MonoTime now) { return put(rules_, now); }
+Status Programme::heal(MonoTime now) { return put(rules_, slot_, now); }
 
-Status Programme::put(const std::vector<DropRule>& rules, MonoTime end) {
+Status Programme::put(const std::vector<DropRule>& rules, std::uint32_t slot, MonoTime end) {
   std::vector<zq_programme_key> keys;
   std::vector<zq_programme_entry> entries;
   std::uint32_t evidence = 0;
   for (const DropRule& rule : rules) {
     zq_programme_entry entry{};
-    entry.evidence_slot = slot_;
+    entry.evidence_slot = slot;
     entry.evidence_first = evidence;
     for (const DropRule::Span& window : rule.windows) {
       if (window.from >= end) break;

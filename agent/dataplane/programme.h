@@ -26,15 +26,15 @@ class Programme {
   [[nodiscard]] Result<std::vector<WindowEvidence>> evidence() const;
 
  private:
-  // Puts a programme in force that writes to the evidence of `slot_`, ending windows at `end`.
-  Status put(const std::vector<DropRule>& rules, MonoTime end);
+  // Puts a programme in force that writes to the evidence of a slot, ending windows at `end`.
+  Status put(const std::vector<DropRule>& rules, std::uint32_t slot, MonoTime end);
 
   int programmes_fd_;
   int evidences_fd_;
   std::uint32_t groups_;
   std::vector<DropRule> rules_;
   UniqueFd evidence_;
-  std::uint32_t slot_ = 0;
+  std::uint32_t slot_ = 0;  // of the programme in force
 };
 
 }  // namespace zq

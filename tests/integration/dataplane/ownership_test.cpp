@@ -140,7 +140,7 @@ TEST(Ownership, RefusesByNameWhatStandsAhead) {
   EXPECT_THAT(refused.error().message,
               testing::AllOf(testing::HasSubstr("up0 ingress: filter pref 1 bpf handle 0x1"),
                              testing::HasSubstr("'their_firewall'"),
-                             testing::HasSubstr("priority number above 1")));
+                             testing::HasSubstr("priority number is above 1")));
   EXPECT_EQ(dump(nodes), before);
   EXPECT_FALSE(journal_exists(nodes));
   const auto ahead = nodes.a.run([&] { return value_of(filters_ahead(nodes.config().uplinks)); });

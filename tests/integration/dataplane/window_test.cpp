@@ -168,5 +168,24 @@ TEST(Window, SwappingProgrammesLosesNothingOfOthers) {
   std::cout << fmt::format("{} packets, {} swaps\n", received, swaps);
 }
 
+TEST(Window, JoiningAClsactLosesNothing) {
+  const TwoNodes nodes;
+  nodes.a.tc("qdisc add dev up0 clsact");
+  const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
+  const UdpSocket b(nodes.b, TwoNodes::kB4, 7000);
+  Flood out(a, TwoNodes::kB4, 7000, kRate);
+  {
+    Gate gate = nodes.attach();
+    ASSERT_TRUE(value_of(gate.renew_lease(60s)));
+    check(gate.load(cut(0)));
+    check(gate.detach());
+  }
+  out.stop();
+  EXPECT_GT(out.sent(), 0U);
+  std::size_t received = 0;
+  EXPECT_TRUE(wait_until([&] { return (received += b.drain()) == out.sent(); }))
+      << received << " of " << out.sent();
+}
+
 }  // namespace
 }  // namespace zq::test
