@@ -65,7 +65,7 @@ Sweep::Sweep(const Program& program, std::span<const Series> series, MonoTime fr
     AggregateTree& tree = trees_.emplace_back(program.aggregates[i]);
     const auto& members = program.aggregates[i].members;
     for (std::size_t member = 0; member < members.size(); ++member) {
-      Cursor cursor{i, member, &series[members[member]], 0, false, {}};
+      Cursor cursor{i, member, &series[members[member]], 0, false};
       const auto& segments = cursor.series->segments;
       const auto begun = std::upper_bound(
           segments.begin(), segments.end(), from,
@@ -73,15 +73,14 @@ Sweep::Sweep(const Program& program, std::span<const Series> series, MonoTime fr
       cursor.next_segment = static_cast<std::size_t>(begun - segments.begin());
       cursor.stale = cursor.next_segment > 0 &&
                      expiry(*cursor.series, segments[cursor.next_segment - 1]) <= from;
-      schedule(cursor);
       tree.prepare(member, state(cursor));
-      if (cursor.next_change != MonoTime::max()) heap_.push_back(cursors_.size());
+      const MonoTime next = next_change(cursor);
+      if (next != MonoTime::max()) heap_.emplace_back(next, cursors_.size());
       cursors_.push_back(cursor);
     }
     tree.build();
   }
-  std::ranges::make_heap(heap_, std::greater{},
-                         [this](std::size_t i) { return cursors_[i].next_change; });
+  std::ranges::make_heap(heap_, std::greater{});
 }
 
 MemberState Sweep::state(const Cursor& cursor) {
@@ -90,38 +89,39 @@ MemberState Sweep::state(const Cursor& cursor) {
   return {true, cursor.series->segments[cursor.next_segment - 1].value};
 }
 
-void Sweep::schedule(Cursor& cursor) {
+MonoTime Sweep::next_change(const Cursor& cursor) {
   const auto& segments = cursor.series->segments;
-  cursor.next_change = MonoTime::max();
+  MonoTime next = MonoTime::max();
   if (cursor.next_segment > 0 && !cursor.stale) {
-    cursor.next_change = expiry(*cursor.series, segments[cursor.next_segment - 1]);
+    next = expiry(*cursor.series, segments[cursor.next_segment - 1]);
   }
   if (cursor.next_segment < segments.size()) {
-    cursor.next_change = std::min(cursor.next_change, segments[cursor.next_segment].from);
+    next = std::min(next, segments[cursor.next_segment].from);
   }
+  return next;
 }
 
 MonoTime Sweep::next_change() const {
-  return heap_.empty() ? MonoTime::max() : cursors_[heap_.front()].next_change;
+  return heap_.empty() ? MonoTime::max() : heap_.front().first;
 }
 
 void Sweep::advance() {
-  const auto time = [this](std::size_t i) { return cursors_[i].next_change; };
   now_ = next_change();
-  while (!heap_.empty() && cursors_[heap_.front()].next_change <= now_) {
-    std::ranges::pop_heap(heap_, std::greater{}, time);
-    Cursor& cursor = cursors_[heap_.back()];
+  while (!heap_.empty() && heap_.front().first <= now_) {
+    std::ranges::pop_heap(heap_, std::greater{});
+    auto& [time, index] = heap_.back();
+    Cursor& cursor = cursors_[index];
     const auto& segments = cursor.series->segments;
-    const bool next_begins = cursor.next_segment < segments.size() &&
-                             segments[cursor.next_segment].from <= cursor.next_change;
+    const bool next_begins =
+        cursor.next_segment < segments.size() && segments[cursor.next_segment].from <= time;
     if (next_begins) ++cursor.next_segment;
     cursor.stale = !next_begins;
-    schedule(cursor);
     trees_[cursor.aggregate].update(cursor.member, state(cursor));
-    if (cursor.next_change == MonoTime::max()) {
+    time = next_change(cursor);
+    if (time == MonoTime::max()) {
       heap_.pop_back();
     } else {
-      std::ranges::push_heap(heap_, std::greater{}, time);
+      std::ranges::push_heap(heap_, std::greater{});
     }
   }
 }

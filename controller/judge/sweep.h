@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "agent/base/time.h"
@@ -51,10 +52,9 @@ class Sweep {
     const Series* series = nullptr;
     std::size_t next_segment = 0;  // the first that has not begun
     bool stale = false;
-    MonoTime next_change;
   };
   static MemberState state(const Cursor& cursor);
-  static void schedule(Cursor& cursor);
+  static MonoTime next_change(const Cursor& cursor);
   void work_out_numbers();
   [[nodiscard]] Finding compare_now(std::size_t comparison) const;
   [[nodiscard]] Finding join(const ProgramJoint& joint) const;
@@ -62,7 +62,8 @@ class Sweep {
   const Program& program_;
   MonoTime now_;
   std::vector<Cursor> cursors_;
-  std::vector<std::size_t> heap_;  // of cursors that will change, the earliest first
+  // When which cursor changes next; the earliest first.
+  std::vector<std::pair<MonoTime, std::size_t>> heap_;
   std::vector<AggregateTree> trees_;
   std::vector<Interval> numbers_;
   std::vector<Finding> conditions_;

@@ -144,8 +144,8 @@ class Throughout {
       text = fmt::format("{} at the tightest, at {}; it held {}", narrator_.statement(*worst_),
                          narrator_.instant(worst_at_), text);
     } else {
-      text = fmt::format("it was never against it for as long as {} {}",
-                         format_duration(question_.hold), text);
+      text =
+          fmt::format("no violation lasted {} or longer {}", format_duration(question_.hold), text);
     }
     if (forgiven_ == 0) return text;
     return fmt::format("{}, but for {} {} shorter than {}, the longest {}", text, forgiven_,
