@@ -51,7 +51,7 @@ class CanaryAdapter final : public Adapter {
     }
     SeriesValues named{{series(""), 0.0}};
     for (const std::string& instance : *found) named[series(instance)] = 1;
-    return book_.settle(answer, std::move(named), Unnamed::kGone);
+    return book_.settle(answer, named, Unnamed::kGone);
   }
 
   std::map<std::string, Timer> timers() const override { return {}; }

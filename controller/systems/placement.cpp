@@ -49,8 +49,8 @@ std::vector<Place> voting(const std::vector<Place>& places) {
 }
 
 const Place* find_place(const std::vector<Place>& places, NodeId id) {
-  const auto found = std::ranges::find(places, id, &Place::id);
-  return found == places.end() ? nullptr : &*found;
+  const auto found = std::ranges::lower_bound(places, id, {}, &Place::id);
+  return found == places.end() || found->id != id ? nullptr : &*found;
 }
 
 SeriesId node_series(const std::string& signal, const Place& place, const std::string& system) {

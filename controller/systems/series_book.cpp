@@ -2,12 +2,13 @@
 
 namespace zq {
 
-std::vector<Sample> SeriesBook::settle(const Answer& answer, SeriesValues values, Unnamed unnamed) {
+std::vector<Sample> SeriesBook::settle(const Answer& answer, const SeriesValues& values,
+                                       Unnamed unnamed) {
   SeriesValues& known = known_[{answer.node, answer.probe}];
   for (auto& [id, value] : known) {
     value = unnamed == Unnamed::kGone ? std::optional<double>(0.0) : std::nullopt;
   }
-  for (auto& [id, value] : values) known[id] = value;
+  for (const auto& [id, value] : values) known[id] = value;
   std::vector<Sample> samples;
   samples.reserve(known.size());
   for (const auto& [id, value] : known) {

@@ -20,7 +20,7 @@ class SeriesBook {
   enum class Unnamed { kGone, kUnknown };
 
   // The answer's samples: `values` plus the remembered rest.
-  std::vector<Sample> settle(const Answer& answer, SeriesValues values, Unnamed unnamed);
+  std::vector<Sample> settle(const Answer& answer, const SeriesValues& values, Unnamed unnamed);
 
  private:
   std::map<std::pair<NodeId, std::string>, SeriesValues> known_;

@@ -46,6 +46,8 @@ class SwarmAdapter final : public Adapter {
     }
     for (const Place& place : places_) {
       if (place.has_role("agent")) app_zones_.insert(place.zone);
+      by_name_.emplace(place.name, &place);
+      for (const IpAddress& address : place.addresses) by_address_.emplace(address, &place);
     }
   }
 
@@ -179,7 +181,7 @@ class SwarmAdapter final : public Adapter {
     values[node_series("master.serves", place, system_)] = serves;
     values[node_series("master.leads", place, system_)] = leads;
     values[node_series("scheduler.leads", place, system_)] = leads;
-    return book_.settle(answer, std::move(values), Unnamed::kUnknown);
+    return book_.settle(answer, values, Unnamed::kUnknown);
   }
 
   // Takes in who is who and who leads; whether `manager` itself does (unknown if it lists itself
@@ -212,17 +214,13 @@ class SwarmAdapter final : public Adapter {
     return id;
   }
 
+  // By host name, or else by address: host names need not be the cluster file's.
   const Place* place_of(const SwarmMember& member) const {
-    for (const Place& place : places_) {
-      if (place.name == member.hostname) return &place;
-    }
-    for (const Place& place : places_) {
-      for (const IpAddress& address : member.addresses) {
-        if (std::find(place.addresses.begin(), place.addresses.end(), address) !=
-            place.addresses.end()) {
-          return &place;
-        }
-      }
+    const auto named = by_name_.find(member.hostname);
+    if (named != by_name_.end()) return named->second;
+    for (const IpAddress& address : member.addresses) {
+      const auto found = by_address_.find(address);
+      if (found != by_address_.end()) return found->second;
     }
     return nullptr;
   }
@@ -249,12 +247,12 @@ class SwarmAdapter final : public Adapter {
     };
     const auto counts = count_tasks(answer.observation);
     seed(counts ? std::optional<double>(0.0) : std::nullopt);
-    if (!counts) return book_.settle(answer, std::move(values), Unnamed::kUnknown);
+    if (!counts) return book_.settle(answer, values, Unnamed::kUnknown);
     for (const auto& [key, count] : *counts) {
       const auto& [app, zone, state] = key;
       values[instance_series(app, zone, state, "scheduler", place)] = count;
     }
-    return book_.settle(answer, std::move(values), Unnamed::kGone);
+    return book_.settle(answer, values, Unnamed::kGone);
   }
 
   using Counts = std::map<std::tuple<std::string, std::string, std::string>, double>;
@@ -310,14 +308,14 @@ class SwarmAdapter final : public Adapter {
           list ? std::optional<double>(0.0) : std::nullopt;
     }
     // A daemon that is gone or hangs says nothing about its containers: they can outlive it.
-    if (!list) return book_.settle(answer, std::move(values), Unnamed::kUnknown);
+    if (!list) return book_.settle(answer, values, Unnamed::kUnknown);
     for (const SwarmContainer& container : *list) {
       if (!apps_.contains(container.service)) continue;
       auto& count =
           values[instance_series(container.service, place.zone, container.state, "node", place)];
       count = count.value_or(0) + 1;
     }
-    return book_.settle(answer, std::move(values), Unnamed::kGone);
+    return book_.settle(answer, values, Unnamed::kGone);
   }
 
   void learn_services(const zonequake::Observation& observation) {
@@ -336,6 +334,8 @@ class SwarmAdapter final : public Adapter {
 
   std::string system_;
   std::vector<Place> places_;
+  std::map<std::string, const Place*> by_name_;
+  std::map<IpAddress, const Place*> by_address_;
   std::vector<HttpEndpoint> endpoints_;  // of places_
   std::string client_;                   // empty: none
   std::set<std::string> apps_, app_zones_;
