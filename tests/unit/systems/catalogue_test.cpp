@@ -66,14 +66,20 @@ TEST_P(CatalogueTest, IsReadableAndOwesNoTimer) {
   }
 }
 
-TEST_P(CatalogueTest, FitsAClusterOfItsShape) {
+TEST_P(CatalogueTest, FitsTheClustersOfItsKind) {
   const auto experiment = load_experiment(GetParam());
   ASSERT_TRUE(experiment) << experiment.error().message;
-  const std::string& kind = experiment->needs.systems.at(0);
-  Cluster cluster = kind == "swarm" ? swarm_cluster() : coordinator_cluster(kind, "{ip}:2181");
-  cluster.testbed = TestbedSpec{};
-  const auto status = check_against(*experiment, cluster);
-  EXPECT_TRUE(status) << status.error().message;
+  static const std::map<std::string, std::vector<std::string>> kClusters{
+      {"swarm", {"swarm-one-zone"}},
+      {"zookeeper", {"zookeeper-3", "zookeeper-5"}},
+      {"etcd", {"etcd-3"}}};
+  for (const std::string& name : kClusters.at(experiment->needs.systems.at(0))) {
+    const auto cluster =
+        load_cluster(std::string(ZQ_SOURCE_DIR) + "/experiments/clusters/" + name + ".toml");
+    ASSERT_TRUE(cluster) << cluster.error().message;
+    const auto status = check_against(*experiment, *cluster);
+    EXPECT_TRUE(status) << status.error().message;
+  }
 }
 
 TEST_P(CatalogueTest, QuotesThePageUnlessItIsAControl) {
