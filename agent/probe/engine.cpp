@@ -143,21 +143,28 @@ class ProbeEngine::Impl {
     for (auto& [id, slot] : slots_) {
       const MonoTime now = mono_now();
       if (slot.attempt || slot.workload || now < slot.next) continue;
-      if (slot.probe.has_write()) {
-        Result<std::unique_ptr<WriteWorkload>> workload = start_workload(slot.probe);
-        if (workload) {
-          slot.workload = std::move(*workload);
-          slot.next = now + kReportInterval;
-          continue;
-        }
-        slot.attempt = start_known(failed_result(workload.error().message));
-      }
       slot.started = now;
+      try {
+        start(slot);
+      } catch (const std::exception& error) {  // out of threads, say
+        slot.attempt = start_known(failed_result(error.what()));
+      }
       // Start to start; after a late end at once, without making up for what was missed.
-      const Nanos interval = or_default(slot.probe.interval_ms());
+      const Nanos interval = slot.workload ? kReportInterval : or_default(slot.probe.interval_ms());
       slot.next = std::max(slot.next + interval, now);
-      if (!slot.attempt) slot.attempt = start_attempt(slot.probe, http_);
     }
+  }
+
+  void start(Slot& slot) {
+    if (!slot.probe.has_write()) {
+      slot.attempt = start_attempt(slot.probe, http_);
+      return;
+    }
+    Result<std::unique_ptr<WriteWorkload>> workload = start_workload(slot.probe);
+    if (workload)
+      slot.workload = std::move(*workload);
+    else
+      slot.attempt = start_known(failed_result(workload.error().message));
   }
 
   void go_on(Slot& slot) {

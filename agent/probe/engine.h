@@ -24,13 +24,14 @@ class ProbeEngine {
   // once and then every interval_ms, measured start to start, never overlapping itself; a result
   // always comes within timeout_ms and a small slack. 0 stands for the defaults: interval 1000,
   // timeout 1000. A probe that cannot be made (bad URL, unknown kind, path too long) yields FAILED
-  // at its interval. For the same write probe, a change of read_back from false to true switches
-  // the mode and keeps the acknowledged set. Of two probes with the same id the last one counts.
-  // Any thread; returns before the change has taken effect.
+  // at its interval. A write probe gives a report once a second; a change of its read_back from
+  // false to true switches the mode and keeps the acknowledged set, while one that starts with
+  // read_back has nothing to compare with and is FAILED. Of two probes with the same id the last
+  // one counts. Any thread; returns before the change has taken effect.
   void set_probes(const zonequake::ProbeSet& set);
 
-  // Stops all probes, kills what exec probes started, joins. Idempotent. Not from the sink. Takes
-  // up to the time-out of a write probe's operation under way.
+  // Stops all probes, kills what exec probes started, joins. Idempotent. Not from the sink. Well
+  // under a second, but up to three where the session of a ZooKeeper workload must be closed.
   void stop();
 
  private:

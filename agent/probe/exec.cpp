@@ -1,6 +1,7 @@
 // Runs a command without a shell, in a process group of its own; its output is the answer.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/syscall.h>
@@ -10,7 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "agent/base/error.h"
 #include "agent/base/unique_fd.h"
@@ -23,6 +27,8 @@ using zonequake::Observation;
 
 constexpr std::size_t kMaxOutput = std::size_t{1} << 20;
 constexpr std::size_t kMaxComplaint = 4096;  // of stderr, for people
+constexpr int kReadsAtOnce = 128;            // more than the largest pipe and the limit need
+constexpr int kDeathMs = 20;
 
 struct Pipe {
   UniqueFd read;
@@ -82,14 +88,22 @@ Result<pid_t> spawn(const std::vector<std::string>& words, int out, int complain
 
 class ExecAttempt : public Attempt {
  public:
-  ExecAttempt(pid_t child, UniqueFd out, UniqueFd complaint)
+  // `handle` is the child's pidfd: readable once it has ended.
+  ExecAttempt(pid_t child, UniqueFd handle, UniqueFd out, UniqueFd complaint)
       : child_(child),
-        // Readable once the child has ended. It cannot be missed: nobody else reaps the child.
-        handle_(static_cast<int>(::syscall(SYS_pidfd_open, child, 0))),
+        handle_(std::move(handle)),
         out_(std::move(out)),
         complaint_(std::move(complaint)) {}
 
-  ~ExecAttempt() override { end(); }
+  ~ExecAttempt() override {
+    if (child_ <= 0) return;
+    kill_group();
+    pollfd ended{.fd = handle_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ended, 1, kDeathMs) > 0)
+      reap(child_);
+    else  // stuck in the kernel: its end may take any time, and all other probes would wait for it
+      std::thread([child = child_] { reap(child); }).detach();
+  }
 
   void collect(std::vector<DescriptorWait>& waits) const override {
     waits.push_back({.fd = handle_.get()});
@@ -120,36 +134,34 @@ class ExecAttempt : public Attempt {
            info.si_pid != 0;
   }
 
-  // Kills the whole group, also what the command left in the background, and reaps the child. The
-  // kill comes first: until the child is reaped, its id and so the group's belong to nobody else.
-  int end() {
-    if (child_ <= 0) return 0;
-    ::kill(-child_, SIGKILL);
+  // Also what the command left in the background. Until the child is reaped, its id and so the
+  // group's belong to nobody else.
+  void kill_group() const { ::kill(-child_, SIGKILL); }
+
+  static int reap(pid_t child) {
     int status = 0;
-    while (::waitpid(child_, &status, 0) < 0 && errno == EINTR) {
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    child_ = -1;
     return status;
   }
 
+  // Keeps the first `limit` bytes. Bounded: the child may write faster than it is read.
   static void drain(UniqueFd& pipe, std::string& into, std::size_t limit) {
     std::array<char, 16384> buffer;
-    while (pipe) {
+    for (int reads = 0; pipe && reads < kReadsAtOnce; ++reads) {
       const ssize_t got = ::read(pipe.get(), buffer.data(), buffer.size());
-      if (got > 0) {
-        const auto room = limit - std::min(limit, into.size());
-        into.append(buffer.data(), std::min(room, static_cast<std::size_t>(got)));
-        if (into.size() == limit && limit > kMaxComplaint) return;  // will be refused: stop reading
-      } else if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
-        pipe.reset();
-      } else if (errno == EAGAIN) {
+      if (got > 0)
+        into.append(buffer.data(), std::min(limit - into.size(), static_cast<std::size_t>(got)));
+      else if (got < 0 && errno == EAGAIN)
         return;
-      }
+      else if (got == 0 || errno != EINTR)
+        pipe.reset();
     }
   }
 
   ProbeResult result() {
-    const int raw = end();
+    kill_group();
+    const int raw = reap(std::exchange(child_, -1));
     ProbeResult result{.outcome = Observation::ANSWER, .body = std::move(output_)};
     if (WIFSIGNALED(raw)) {
       result.status = 128 + WTERMSIG(raw);
@@ -181,7 +193,13 @@ std::unique_ptr<Attempt> start_exec(const zonequake::ExecProbe& probe) {
   const Result<pid_t> pid =
       spawn({probe.argv().begin(), probe.argv().end()}, out->write.get(), complaint->write.get());
   if (!pid) return start_known(failed_result(pid.error().message));
-  return std::make_unique<ExecAttempt>(*pid, std::move(out->read), std::move(complaint->read));
+  UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
+  const int handle_error = errno;
+  const bool can_wait = static_cast<bool>(handle);
+  auto attempt = std::make_unique<ExecAttempt>(*pid, std::move(handle), std::move(out->read),
+                                               std::move(complaint->read));
+  if (!can_wait) return start_known(result_of_errno(handle_error));
+  return attempt;
 }
 
 }  // namespace zq

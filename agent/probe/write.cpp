@@ -31,13 +31,11 @@ std::string random_word() {
 
 class Workload : public WriteWorkload {
  public:
-  Workload(std::unique_ptr<WriteTarget> target, std::stop_source stop, Nanos interval,
-           bool read_back_at_once)
+  Workload(std::unique_ptr<WriteTarget> target, std::stop_source stop, Nanos interval)
       : target_(std::move(target)),
         interval_(interval),
         own_start_(fmt::format("{}{}-", kNameStart, random_word())),
         stop_(std::move(stop)),
-        reading_(read_back_at_once),
         thread_([this] { run(); }) {}
 
   ~Workload() override {
@@ -165,7 +163,7 @@ class Workload : public WriteWorkload {
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable_any changed_;
-  bool reading_;
+  bool reading_ = false;
   std::vector<bool> acknowledged_;  // by sequence number; its size is what was attempted
   std::uint64_t failed_ = 0;
   std::deque<MonoTime> recent_;  // acknowledgements of the last two seconds
@@ -192,6 +190,10 @@ Result<std::unique_ptr<WriteWorkload>> start_workload(const zonequake::Probe& pr
     return fail(ErrorCode::kInput,
                 "a write probe needs a prefix of its own that begins with '/', not '{}'",
                 write.prefix());
+  // "Nothing lost" would be a lie: what was acknowledged is known to the writing workload alone.
+  if (write.read_back())
+    return fail(ErrorCode::kNotFound, "there is no workload under {} to read back on this agent",
+                write.prefix());
   std::stop_source stop;
   WriteTargetOptions options{.endpoint = write.endpoint(),
                              .prefix = write.prefix(),
@@ -207,7 +209,7 @@ Result<std::unique_ptr<WriteWorkload>> start_workload(const zonequake::Probe& pr
                 write.kind());
   }
   return std::make_unique<Workload>(std::move(target), std::move(stop),
-                                    or_second(probe.interval_ms()), write.read_back());
+                                    or_second(probe.interval_ms()));
 }
 
 }  // namespace zq

@@ -56,7 +56,8 @@ class WriteWorkload {
   [[nodiscard]] virtual bool finished() const = 0;
 };
 
-// `probe` must hold a WriteProbe. Fails when the kind, endpoint or prefix cannot be right.
+// `probe` must hold a WriteProbe. Fails when the kind, endpoint or prefix cannot be right, and for
+// a probe that starts with reading back.
 Result<std::unique_ptr<WriteWorkload>> start_workload(const zonequake::Probe& probe);
 
 }  // namespace zq

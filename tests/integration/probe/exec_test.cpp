@@ -91,6 +91,19 @@ TEST(ExecProbe, TimeOutKillsTheWholeGroup) {
   EXPECT_TRUE(is_gone(read_pid(dir.path() / "shell")));
 }
 
+TEST(ExecProbe, EndlessComplaintsDoNotStopOtherProbes) {
+  Collector collector;
+  ProbeEngine engine(collector.sink());
+  zonequake::Probe other = make_probe("other", 20);
+  other.mutable_exec()->add_argv("true");
+  engine.set_probes(make_set({exec_probe({"sh", "-c", "exec yes >&2"}, 500), other}));
+  const auto result = collector.wait("exec");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->outcome(), Observation::TIMED_OUT);
+  EXPECT_LT(Nanos(result->took_ns()), 500ms + kSlack);
+  EXPECT_GE(collector.all("other").size(), 3U);
+}
+
 TEST(ExecProbe, BackgroundProcessNeitherDelaysNorOutlivesTheResult) {
   const TempDir dir;
   const std::string script =

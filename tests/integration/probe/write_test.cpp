@@ -154,6 +154,17 @@ TEST(WriteProbe, WhatCannotBeWrittenToIsFailed) {
   EXPECT_EQ(outcome("zookeeper", "127.0.0.1:1", "//"), Observation::FAILED);
 }
 
+TEST(WriteProbe, ReadingBackWithoutAWorkloadIsFailed) {
+  zonequake::Probe probe = make_probe("write");
+  probe.mutable_write()->set_kind("etcd");
+  probe.mutable_write()->set_endpoint("http://127.0.0.1:1");
+  probe.mutable_write()->set_prefix("/a/");
+  probe.mutable_write()->set_read_back(true);
+  const Observation result = first_result(probe);
+  EXPECT_EQ(result.outcome(), Observation::FAILED);
+  EXPECT_EQ(result.error(), "there is no workload under /a/ to read back on this agent");
+}
+
 TEST(WriteProbe, StopsSoonWithAServerThatNeverAnswers) {
   const Server server = Server::tcp(hang);
   for (const bool etcd : {true, false}) {
