@@ -196,14 +196,13 @@ std::string render_events(const RunReport& report) {
   return report.heading(title) + table.render(report.width, report.color);
 }
 
-std::string render_run(const Store& store, RunId run, bool color, std::size_t width) {
-  auto report = load(store, run);
-  if (!report) return report.error().message + "\n";
-  report->color = color;
-  report->width = width == 0 ? terminal_width() : width;
-  return render_header(*report) + render_verdicts(*report) + render_phases(*report) +
-         render_evidence(*report) + render_paths(*report) + render_dumps(*report) +
-         render_events(*report);
+Result<std::string> render_run(const Store& store, RunId run, bool color, std::size_t width) {
+  ZQ_TRY(RunReport report, load(store, run));
+  report.color = color;
+  report.width = width == 0 ? terminal_width() : width;
+  return render_header(report) + render_verdicts(report) + render_phases(report) +
+         render_evidence(report) + render_paths(report) + render_dumps(report) +
+         render_events(report);
 }
 
 std::string render_runs(std::span<const RunRecord> runs, bool color, std::size_t width) {

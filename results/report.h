@@ -11,9 +11,8 @@
 namespace zq {
 
 // Header, why it is not passed, phases, verdict table, fault evidence, path matrix, node dumps,
-// events. If the store cannot be read the text says so. `width` 0 = the terminal's.
-[[nodiscard]] std::string render_run(const Store& store, RunId run, bool color,
-                                     std::size_t width = 0);
+// events. `width` 0 = the terminal's. kNotFound: no such run.
+Result<std::string> render_run(const Store& store, RunId run, bool color, std::size_t width = 0);
 
 // One line a run.
 [[nodiscard]] std::string render_runs(std::span<const RunRecord> runs, bool color,

@@ -9,10 +9,6 @@ namespace zq {
 namespace {
 
 constexpr auto kConfirmEvery = std::chrono::milliseconds(500);
-// Estimates of a node's clock move a little during a run, so that a sample may seem older than the
-// one before it. More than this is a mistake of the caller.
-constexpr std::int64_t kMaxStepBackNs = 1'000'000'000;
-
 // Names and values end in a zero byte, so that no two sets of labels share a key.
 void make_key(std::string& key, RunId run, const Sample& sample) {
   key.assign(sizeof run, '\0');
@@ -55,7 +51,7 @@ Status SeriesWriter::add(RunId run, std::span<const Store::SeriesSample> samples
     // SQLite has no NaN: what is no number is unknown.
     std::optional<double> value = sample.sample->value;
     if (value && std::isnan(*value)) value.reset();
-    ZQ_CHECK(append(*series, to_ns(sample.sample->at), value));
+    append(*series, to_ns(sample.sample->at), value);
   }
   return changed_ ? write(false) : flush_if_due();
 }
@@ -88,30 +84,25 @@ void SeriesWriter::load(Open& series) {
   find_series_.reset();
 }
 
-Status SeriesWriter::append(Open& series, std::int64_t at, std::optional<double> value) {
+void SeriesWriter::append(Open& series, std::int64_t at, std::optional<double> value) {
   if (series.newest) {
     Segment& newest = *series.newest;
-    if (at < newest.last - kMaxStepBackNs) {
-      return fail(ErrorCode::kInternal,
-                  "a sample of {}{} is {} older than the one before; samples of a series come in "
-                  "order of time",
-                  series.signal, series.labels, format_duration(Nanos{newest.last - at}));
-    }
     // After a silence longer than stale_after the value was unknown: extending the segment would
     // claim that it was seen all the time.
     if (value == newest.value && at - newest.last <= series.stale_after) {
-      if (at <= newest.last) return {};
+      if (at <= newest.last) return;
       newest.last = at;
       if (series.saved == Saved::kYes) touch(series, Saved::kStale);
-      return {};
+      return;
     }
+    // Answers of two observers may come out of order, and estimates of clocks move: time never runs
+    // backwards in a series.
     at = std::max(at, newest.last + 1);
     if (series.saved != Saved::kYes) closed_.push_back({&series, newest});
   }
   series.newest = Segment{at, at, value};
   touch(series, Saved::kNo);
   changed_ = true;
-  return {};
 }
 
 void SeriesWriter::touch(Open& series, Saved saved) {

@@ -52,7 +52,7 @@ class SeriesWriter {
 
   Result<Open*> find(RunId run, const Store::SeriesSample& sample);
   void load(Open& series);
-  Status append(Open& series, std::int64_t at, std::optional<double> value);
+  void append(Open& series, std::int64_t at, std::optional<double> value);
   void touch(Open& series, Saved saved);
   Status write(bool confirmations);
   void save(const Open& series, const Segment& segment);

@@ -126,8 +126,11 @@ class Store {
   // Replaces the verdicts of an earlier judging.
   Status put_verdicts(RunId run, std::span<const VerdictRecord> verdicts);
 
-  // Appends samples as changes: a value equal to the series' newest segment extends it. Samples of
-  // one series come in order of time. `stale_after` is stored when the series is new.
+  // Appends samples as changes: a value equal to the series' newest segment extends it, unless the
+  // series was silent for longer than `stale_after` in between. Samples of one series come in order
+  // of time; one that is older than its series' newest counts as of that moment. `stale_after` is
+  // stored when the series is new. Changes are in the file when this returns; mere confirmations
+  // follow within a second, as long as calls come, and with every read.
   struct SeriesSample {
     const Sample* sample;
     Nanos stale_after;

@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "controller/cli/exit_code.h"
+#include "controller/cli/inputs.h"
 #include "results/report.h"
 #include "results/store.h"
 
@@ -28,11 +26,6 @@ struct Options {
   bool json = false;
 };
 
-std::string default_database() {
-  const char* path = std::getenv("ZONEQUAKE_DB");
-  return path != nullptr && *path != '\0' ? path : "zonequake.db";
-}
-
 // Looking at results must not make an empty file of a mistyped name.
 Result<Store> open_existing(const std::string& path) {
   std::error_code error;
@@ -42,42 +35,14 @@ Result<Store> open_existing(const std::string& path) {
                 "first",
                 path);
   }
-  ZQ_TRY(Store store, Store::open(path));
-  ZQ_TRY(const std::vector<RunRecord> interrupted, store.mark_interrupted());
-  for (const RunRecord& run : interrupted) {
-    fmt::print(stderr, "run {} ({}) was interrupted: {}\n", run.id, run.title, run.reason);
-  }
-  return store;
-}
-
-Result<RunId> find_run(const Store& store, const std::string& text) {
-  if (text == "last") {
-    RunFilter newest;
-    newest.limit = 1;
-    ZQ_TRY(const std::vector<RunRecord> runs, store.runs(newest));
-    if (runs.empty()) return fail(ErrorCode::kNotFound, "no run is recorded yet");
-    return runs.front().id;
-  }
-  RunId run = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), run);
-  if (error != std::errc{} || end != text.data() + text.size()) {
-    return fail(ErrorCode::kInput, "'{}' is not a run; give its number, or `last`", text);
-  }
-  ZQ_CHECK(store.run(run));
-  return run;
+  return open_store(path);
 }
 
 Status print_runs(const Options& options) {
   RunFilter filter;
   filter.limit = options.limit;
   if (!options.caveat.empty()) filter.caveat = options.caveat;
-  for (const std::string& label : options.labels) {
-    const std::size_t sign = label.find('=');
-    if (sign == 0 || sign == std::string::npos) {
-      return fail(ErrorCode::kInput, "--label {}: expected NAME=VALUE", label);
-    }
-    filter.labels[label.substr(0, sign)] = label.substr(sign + 1);
-  }
+  ZQ_TRY(filter.labels, parse_pairs(options.labels, "--label"));
   ZQ_TRY(const Store store, open_existing(options.database));
   ZQ_TRY(const std::vector<RunRecord> runs, store.runs(filter));
   fmt::print("{}", options.json ? runs_json(runs) : render_runs(runs, wants_color(STDOUT_FILENO)));
@@ -86,9 +51,10 @@ Status print_runs(const Options& options) {
 
 Status print_run(const Options& options) {
   ZQ_TRY(const Store store, open_existing(options.database));
-  ZQ_TRY(const RunId run, find_run(store, options.run));
+  ZQ_TRY(const RunId run, parse_run_id(store, options.run));
   if (!options.json) {
-    fmt::print("{}", render_run(store, run, wants_color(STDOUT_FILENO)));
+    ZQ_TRY(const std::string text, render_run(store, run, wants_color(STDOUT_FILENO)));
+    fmt::print("{}", text);
     return {};
   }
   ZQ_TRY(const std::string text, run_json(store, run));
@@ -98,7 +64,7 @@ Status print_run(const Options& options) {
 
 Status print_export(const Options& options) {
   ZQ_TRY(const Store store, open_existing(options.database));
-  ZQ_TRY(const RunId run, find_run(store, options.run));
+  ZQ_TRY(const RunId run, parse_run_id(store, options.run));
   ZQ_TRY(const std::string text, store.export_json(run));
   fmt::print("{}", text);
   return {};
@@ -108,15 +74,14 @@ Status print_export(const Options& options) {
 
 void add_results_commands(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<Options>();
-  options->database = default_database();
+  options->database = default_db();
   const auto add = [&](const char* name, const char* what, Status (*work)(const Options&)) {
     CLI::App* command = app.add_subcommand(name, what);
     command->add_option("--db", options->database, "Results file (default $ZONEQUAKE_DB)")
         ->capture_default_str();
     command->callback([options, work, &exit_code] {
       const Status status = work(*options);
-      exit_code = status ? kExitPassed : exit_code_of(status.error());
-      if (!status) fmt::print(stderr, "zonequake: {}\n", status.error().message);
+      exit_code = status ? kExitPassed : report_error(status.error());
     });
     return command;
   };
