@@ -21,7 +21,7 @@ constexpr Nanos kShortestTick = std::chrono::milliseconds(1);
 constexpr Nanos kLongestTick = std::chrono::milliseconds(50);
 // A thread that was held up for longer does not make up for it: the backlog would be a burst that
 // says nothing about the time that it missed.
-constexpr double kBacklogSeconds = 0.02;
+constexpr double kBacklogSeconds = 0.1;
 
 bool in_window(const std::vector<DropRule::Span>& windows, MonoTime now) {
   return std::any_of(windows.begin(), windows.end(), [now](const DropRule::Span& window) {

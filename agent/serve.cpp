@@ -162,9 +162,6 @@ Status serve(const ServeOptions& options) {
   spdlog::info("node {}: ending", options.node);
   session->release("the agent was stopped");
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
-  if (options.listen.starts_with(kUnix)) {
-    (void)::unlink(options.listen.substr(kUnix.size()).c_str());
-  }
   return {};
 }
 

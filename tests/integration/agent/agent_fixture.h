@@ -130,9 +130,8 @@ class Heart {
     return ended_;
   }
   [[nodiscard]] std::string violations() const {
-    std::string all;
-    for (const auto& violation : newest().violations()) all += violation + "\n";
-    return all;
+    const auto reply = newest();
+    return fmt::format("{}", fmt::join(reply.violations(), "\n"));
   }
 
  private:
