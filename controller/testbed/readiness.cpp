@@ -96,7 +96,9 @@ Result<std::string> converse(int fd, std::string_view request, MonoTime deadline
   char buffer[4096];
   while (answer.size() < kLongestAnswer && wait_for(fd, POLLIN, deadline)) {
     const ssize_t count = ::recv(fd, buffer, sizeof buffer, 0);
-    if (count == 0) return answer;
+    // Reset behind an answer: the other side did not read all that it was sent.
+    const bool reset = count < 0 && errno == ECONNRESET && !answer.empty();
+    if (count == 0 || reset) return answer;
     if (count < 0) return not_ready(fmt::format("receive: {}", std::strerror(errno)));
     answer.append(buffer, static_cast<std::size_t>(count));
   }

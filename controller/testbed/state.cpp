@@ -6,13 +6,17 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <thread>
 
+#include "agent/base/time.h"
 #include "controller/testbed/files.h"
 
 namespace zq::testbed {
 namespace {
 
 constexpr int kVersion = 1;
+// A holder that was killed while it started a process leaves the lock to that one until its exec.
+constexpr auto kPatience = std::chrono::seconds(2);
 
 nlohmann::json launches_to_json(const std::vector<Launch>& launches) {
   auto list = nlohmann::json::array();
@@ -70,6 +74,7 @@ Result<State> load_state(const std::string& cluster) {
 
 Result<StateLock> StateLock::take(const std::string& cluster, bool create) {
   const std::string path = Layout{cluster}.run_dir();
+  const MonoTime deadline = mono_now() + kPatience;
   for (;;) {
     if (create) ZQ_CHECK(make_directories(path));
     UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -79,6 +84,10 @@ Result<StateLock> StateLock::take(const std::string& cluster, bool create) {
     }
     if (!directory) return fail_errno(errno, fmt::format("opening {}", path));
     if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (mono_now() < deadline) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        continue;
+      }
       return fail(ErrorCode::kExists,
                   "another zonequake is starting or removing the testbed {} at this moment; wait "
                   "for it or stop it",

@@ -26,8 +26,8 @@ Status save_state(const State& state);
 // maker died at the very start: an empty, incomplete state.
 Result<State> load_state(const std::string& cluster);
 
-// Held while a testbed is made or removed, by the kernel's measure: it goes with its holder.
-// kExists when somebody else has it.
+// Held while a testbed is made or removed; the kernel takes it from a holder that dies. kExists
+// when somebody else keeps it for more than two seconds.
 class StateLock {
  public:
   // Makes the testbed's directory if `create`; kNotFound if it is missing otherwise.
