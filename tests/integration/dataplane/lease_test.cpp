@@ -22,15 +22,15 @@ TEST(Lease, LapsesByItselfAndIsNeverRevived) {
   Gate gate = nodes.attach();
   const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
   const UdpSocket b(nodes.b, TwoNodes::kB4, 7000);
-  ASSERT_TRUE(value_of(gate.renew_lease(300ms)));
+  ASSERT_TRUE(value_of(gate.renew_lease(600ms)));
   check(gate.load(cut(1)));
   for (int i = 0; i < 10; ++i) {
-    ASSERT_TRUE(value_of(gate.renew_lease(300ms)));
+    ASSERT_TRUE(value_of(gate.renew_lease(600ms)));
     EXPECT_FALSE(passes(a, b));
   }
   const Gate::Lease held = value_of(gate.lease());
   EXPECT_FALSE(held.lapsed);
-  ASSERT_TRUE(wait_until([&] { return passes(a, b); }, 2s)) << "nobody renews: it must end";
+  ASSERT_TRUE(wait_until([&] { return passes(a, b); }, 5s)) << "nobody renews: it must end";
   EXPECT_GE(mono_now(), held.until);
   EXPECT_TRUE(value_of(gate.lease()).lapsed);
   EXPECT_FALSE(value_of(gate.renew_lease(10s)));
@@ -79,7 +79,7 @@ TEST(Lease, ALengthOfNothingIsRefused) {
 // refused; then it exits with 7. It goes when the test goes.
 class RenewingChild {
  public:
-  static constexpr auto kLength = 400ms;
+  static constexpr auto kLength = 800ms;
   static constexpr int kRefused = 7;
 
   explicit RenewingChild(const TwoNodes& nodes) : pid_(::fork()) {
@@ -129,7 +129,7 @@ TEST(Lease, AStoppedProcessHealsAndDoesNotComeBack) {
   child.signal(SIGSTOP);
   const MonoTime stopped = mono_now();
   ASSERT_TRUE(wait_until([&] { return passes(a, b); }, 5s)) << "a stopped process must heal";
-  EXPECT_LT(mono_now() - stopped, RenewingChild::kLength + 500ms);
+  EXPECT_LT(mono_now() - stopped, RenewingChild::kLength + 1500ms);
   EXPECT_TRUE(passes(a, b, 1000ms));
   child.signal(SIGCONT);
   EXPECT_EQ(child.wait(), RenewingChild::kRefused) << "the renewal after waking must be refused";
@@ -151,7 +151,7 @@ TEST(Lease, AKilledProcessHealsAndTheNextLifeCleansUp) {
   }
   const MonoTime killed = mono_now();
   ASSERT_TRUE(wait_until([&] { return passes(a, b); }, 5s));
-  EXPECT_LT(mono_now() - killed, RenewingChild::kLength + 500ms);
+  EXPECT_LT(mono_now() - killed, RenewingChild::kLength + 1500ms);
   EXPECT_NE(dump(), before) << "the filters are still there";
   EXPECT_THAT(error_of(nodes.try_attach(nodes.config())), testing::HasSubstr("journal"));
 

@@ -62,10 +62,10 @@ TEST(Window, SeveralWindowsAreKeptApart) {
   ASSERT_TRUE(value_of(gate.renew_lease(60s)));
   const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
   const UdpSocket b(nodes.b, TwoNodes::kB4, 7000);
-  const MonoTime start = mono_now() + 150ms;
+  const MonoTime start = mono_now() + 300ms;
   DropRule flapping{kEgress, 1, {}};
   for (int i = 0; i < 4; ++i) {
-    flapping.windows.push_back({start + i * 100ms, start + i * 100ms + 50ms});
+    flapping.windows.push_back({start + i * 200ms, start + i * 200ms + 100ms});
   }
   Flood out(a, TwoNodes::kB4, 7000, kRate);
   check(gate.load({flapping}));
@@ -91,7 +91,7 @@ TEST(Window, ALongSilenceIsBridgedInTheEvidence) {
   Gate gate = nodes.attach();
   ASSERT_TRUE(value_of(gate.renew_lease(60s)));
   const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
-  const MonoTime start = mono_now() + 100ms;
+  const MonoTime start = mono_now() + 400ms;
   const DropRule two{kEgress, 1, {{start, start + 20ms}, {start + 40ms, start + 60ms}}};
   check(gate.load({two}));
   ASSERT_EQ(a.send(TwoNodes::kB4, 7000), 0);
