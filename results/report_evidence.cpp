@@ -174,6 +174,7 @@ std::string difference(const NodeRecord& node, bool color) {
   std::vector<std::string> only;
   std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
                       std::back_inserter(only));
+  lines.reserve(before.size() + after.size());
   for (const std::string& line : only) lines.emplace_back("- " + line, Style::kBad);
   only.clear();
   std::set_difference(after.begin(), after.end(), before.begin(), before.end(),

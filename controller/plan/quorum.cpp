@@ -51,6 +51,7 @@ bool has_majority(const std::vector<NodeId>& voters, const std::set<NodeId>& dow
     if (!down.contains(voter)) ++alive[group_of[voter]];
   }
   std::vector<VoterGroup> candidates;
+  candidates.reserve(alive.size());
   for (const auto& [group, count] : alive) candidates.push_back({group, count});
   std::stable_sort(
       candidates.begin(), candidates.end(),
