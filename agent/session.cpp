@@ -213,12 +213,15 @@ Result<zonequake::LoadReply> Session::load(const zonequake::LoadRequest& request
 
 Result<zonequake::BeatReply> Session::beat(const zonequake::Beat& beat, MonoTime received) {
   const std::lock_guard lock(mutex_);
-  ZQ_TRY(Run* const run, held_by(beat.run()));
-  run->keeper->beat(received);
+  ZQ_CHECK(check_fence(beat.run()));
   zonequake::BeatReply reply;
   reply.set_sequence(beat.sequence());
   reply.set_controller_mono_ns(beat.controller_mono_ns());
   reply.set_received_mono_ns(to_ns(received));
+  // Before it arms, a controller exchanges clocks; a run that has been let go must hear of it.
+  if (!run_ && !(last_ && last_->run == beat.run().run())) return reply;
+  ZQ_TRY(Run* const run, held_by(beat.run()));
+  run->keeper->beat(received);
   reply.set_lease_held(run->keeper->held());
   for (const auto& violation : run->violations) reply.add_violations(violation);
   return reply;
