@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <thread>
 
@@ -38,7 +39,8 @@ Status prepare_netns_directory() {
   ZQ_CHECK(make_directories(kNetnsDir));
   if (::mount("", kNetnsDir, "none", MS_SHARED | MS_REC, nullptr) == 0) return {};
   if (errno != EINVAL) return fail_errno(errno, fmt::format("sharing {}", kNetnsDir));
-  ZQ_CHECK(write_file(kNetnsMarker, made ? kMadeDirectory : ""));
+  // Written in place: a draft beside it would stay if we died now.
+  std::ofstream(kNetnsMarker) << (made ? kMadeDirectory : "");
   if (::mount(kNetnsDir, kNetnsDir, "none", MS_BIND | MS_REC, nullptr) != 0) {
     return fail_errno(errno, fmt::format("bind-mounting {}", kNetnsDir));
   }

@@ -143,36 +143,32 @@ Result<std::string> four_letter(std::string_view target, MonoTime deadline) {
   return converse(fd.get(), target.substr(slash + 1), deadline);
 }
 
-Result<std::string> run_command(const ReadyCheck& check, const std::string& cgroup,
-                                MonoTime deadline) {
-  char name[] = "/tmp/zonequake-probe-XXXXXX";
-  const UniqueFd file(::mkostemp(name, O_CLOEXEC));
-  if (!file) return fail_errno(errno, "making a temporary file");
-  const auto child = [&]() -> Result<std::optional<int>> {
-    ZQ_TRY(Child process, spawn({check.target,
-                                 {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-                                 check.netns,
-                                 cgroup,
-                                 "/",
-                                 name,
-                                 name}));
-    ZQ_TRY(const auto code, process.wait_until(deadline));
-    return code;
-  }();
-  const auto output = read_file(name);
-  ::unlink(name);
-  if (!child) return tl::unexpected(child.error());
-  if (!child->has_value()) return not_ready("the command is still running");
-  if (**child != 0) return not_ready(fmt::format("the command's exit code is {}", **child));
-  return output;
+Result<std::string> run_command(const ReadyCheck& check, const Layout& layout, MonoTime deadline) {
+  const std::string output = layout.steps_dir() + "/probe.out";
+  ZQ_CHECK(write_file(output, ""));
+  ZQ_TRY(Child process, spawn({check.target,
+                               {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+                               check.netns,
+                               layout.steps_cgroup(),
+                               layout.steps_dir(),
+                               output,
+                               output}));
+  ZQ_TRY(const auto code, process.wait_until(deadline));
+  if (!code) {
+    process.kill_session();
+    ZQ_CHECK(await_death(process.identity(), kAttempt));
+    return not_ready("the command is still running");
+  }
+  if (*code != 0) return not_ready(fmt::format("the command's exit code is {}", *code));
+  return read_file(output);
 }
 
-Result<std::string> attempt(const ReadyCheck& check, const std::string& cgroup) {
+Result<std::string> attempt(const ReadyCheck& check, const Layout& layout) {
   const MonoTime deadline = mono_now() + kAttempt;
   const std::string& target = check.target.front();
   if (check.kind == "http") return http_get(target, deadline);
   if (check.kind == "four_letter") return four_letter(target, deadline);
-  if (check.kind == "command") return run_command(check, cgroup, deadline);
+  if (check.kind == "command") return run_command(check, layout, deadline);
   if (check.kind == "file") {
     if (path_exists(target)) return std::string();
     return not_ready(fmt::format("{} is not there", target));
@@ -185,9 +181,9 @@ Result<std::string> attempt(const ReadyCheck& check, const std::string& cgroup) 
 
 }  // namespace
 
-Status probe(const ReadyCheck& check, const std::string& cgroup) {
+Status probe(const ReadyCheck& check, const Layout& layout) {
   const auto work = [&]() -> Status {
-    ZQ_TRY(const std::string answer, attempt(check, cgroup));
+    ZQ_TRY(const std::string answer, attempt(check, layout));
     if (answer.find(check.contains) != std::string::npos) return {};
     return not_ready(fmt::format("the answer does not contain '{}'", check.contains));
   };
@@ -196,7 +192,7 @@ Status probe(const ReadyCheck& check, const std::string& cgroup) {
   return in_netns(netns.get(), work);
 }
 
-Status wait_ready(const std::vector<Started>& started, const std::string& cgroup,
+Status wait_ready(const std::vector<Started>& started, const Layout& layout,
                   const std::stop_token& stop) {
   const MonoTime begin = mono_now();
   std::vector<const Started*> waiting;
@@ -207,7 +203,7 @@ Status wait_ready(const std::vector<Started>& started, const std::string& cgroup
     for (auto it = waiting.begin(); it != waiting.end();) {
       if (stop.stop_requested()) return fail(ErrorCode::kCancelled, "stopped");
       const Launch& launch = *(*it)->launch;
-      const Status status = probe(*launch.ready, cgroup);
+      const Status status = probe(*launch.ready, layout);
       if (status) {
         it = waiting.erase(it);
         continue;

@@ -15,12 +15,12 @@ struct Started {
   Identity identity;
 };
 
-// One attempt of about a second at most; the error says how it is not ready.
-Status probe(const ReadyCheck& check, const std::string& cgroup);
+// One attempt of about a second at most; kUnavailable says how it is not ready.
+Status probe(const ReadyCheck& check, const Layout& layout);
 
 // Until each one is ready; processes without a check are. kTimeout with the log's last lines when
 // one is late, kUnavailable when one has ended, kCancelled when asked to stop.
-Status wait_ready(const std::vector<Started>& started, const std::string& cgroup,
+Status wait_ready(const std::vector<Started>& started, const Layout& layout,
                   const std::stop_token& stop);
 
 }  // namespace zq::testbed

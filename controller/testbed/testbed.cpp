@@ -136,7 +136,7 @@ class Builder {
       started.push_back(one);
       names.insert(launch.name);
     }
-    ZQ_CHECK(testbed::wait_ready(started, layout_.steps_cgroup(), options_.stop));
+    ZQ_CHECK(testbed::wait_ready(started, layout_, options_.stop));
     tell(options_, fmt::format("{}: {} ready in {}", fmt::join(names, ", "), started.size(),
                                format_duration(mono_now() - begin)));
     return {};
