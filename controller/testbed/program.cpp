@@ -35,7 +35,7 @@ Result<std::vector<std::string>> environment(const TemplatePairs& pairs, const s
                                              const TemplateContext& context) {
   std::vector<std::string> env{kPath, "HOME=" + home, "LC_ALL=C.UTF-8"};
   ZQ_TRY(const auto more, expand_pairs(pairs, context));
-  for (const auto& [name, value] : more) env.push_back(name + "=" + value);
+  for (const auto& [name, value] : more) env.push_back(fmt::format("{}={}", name, value));
   return env;
 }
 

@@ -23,7 +23,7 @@ namespace {
 
 constexpr auto kAttempt = std::chrono::seconds(1);
 constexpr auto kPause = std::chrono::milliseconds(50);
-constexpr std::size_t kLongestAnswer = 256 * 1024;
+constexpr std::size_t kLongestAnswer = std::size_t{256} * 1024;
 
 tl::unexpected<Error> not_ready(std::string message) {
   return tl::unexpected(Error{ErrorCode::kUnavailable, std::move(message)});

@@ -29,10 +29,12 @@ class Runner {
       return output;
     }
     std::vector<std::future<Result<std::string>>> running;
+    running.reserve(targets.size());
     for (const StepTarget& target : targets) {
       running.push_back(std::async(std::launch::async, [&] { return run_on(target); }));
     }
     std::vector<Result<std::string>> results;
+    results.reserve(running.size());
     for (auto& one : running) results.push_back(one.get());
     for (Result<std::string>& one : results) {
       if (!one) return one;
