@@ -97,7 +97,7 @@ Result<Judged> judge_recorded(Store& store, RunId run, const Experiment& experim
     const Expectation& expectation = experiment.expectations[i];
     records.push_back(
         {.expectation = verdict.expectation,
-         .page = expectation.page.empty() ? experiment.page : expectation.page,
+         .page = expectation.page,
          .predicted = predicted(expectation),
          .verdict = std::string(to_string(verdict.kind)),
          .unit = verdict.unit,

@@ -80,6 +80,7 @@ Status RunSession::describe_fleet() {
   }
   const auto replies = fleet_->describe(request, kCommandTimeout);
   std::vector<std::string> problems;
+  std::set<std::string> agent_versions;
   for (std::size_t i = 0; i < replies.size(); ++i) {
     const Node& node = cluster_.nodes[i];
     NodeRecord& record = nodes_.emplace_back();
@@ -98,7 +99,7 @@ Status RunSession::describe_fleet() {
     record.kernel = reply.kernel();
     record.agent_version = reply.version();
     record.boot_id = reply.boot_id();
-    record_.versions["agent " + node.name] = reply.version();
+    agent_versions.insert(reply.version());
     if (reply.protocol() != kProtocol) {
       problems.push_back(
           fmt::format("{}: its agent {} speaks protocol {}, this controller {}; "
@@ -123,7 +124,8 @@ Status RunSession::describe_fleet() {
       problems.push_back(fmt::format("{}: {}", node.name, missing));
     }
   }
-  if (Status put = store_.put_nodes(record_.id, nodes_); !put) return put;
+  record_.versions["agent"] = fmt::format("{}", fmt::join(agent_versions, " "));
+  ZQ_CHECK(store_.put_nodes(record_.id, nodes_));
   if (!problems.empty()) return fail(ErrorCode::kUnavailable, "{}", joined(problems, "; "));
   return {};
 }

@@ -179,13 +179,13 @@ std::map<std::string, double> SignalHub::variables() const {
       // Two systems may know a timer of the same name; the larger bound covers both.
       const auto [entry, added] = result.emplace(name, timer.seconds);
       if (!added) entry->second = std::max(entry->second, timer.seconds);
-      result.emplace(system.name + "." + name, timer.seconds);
+      if (systems_.size() > 1) result.emplace(system.name + "." + name, timer.seconds);
     }
   }
   double replicas = 0;
   for (const AppSpec& app : cluster_.apps) {
     replicas += app.replicas;
-    result.emplace(app.name + ".replicas", app.replicas);
+    if (cluster_.apps.size() > 1) result.emplace(app.name + ".replicas", app.replicas);
   }
   if (!cluster_.apps.empty()) result["replicas"] = replicas;
   return result;
