@@ -19,6 +19,7 @@ inline constexpr double kDispatcherRpc = 5;       // agent: time-out of a sessio
 inline constexpr double kSessionBackoff = 8;      // agent: longest pause between sessions
 inline constexpr double kSchedulerDebounce = 1;   // scheduler: longest wait for more changes
 inline constexpr double kRaftTick = 1;            // raft: one tick
+inline constexpr double kSwarmStart = 20;         // dockerd, daemon/cluster: swarmConnectTimeout
 inline constexpr double kDefaultHeartbeat = 5;    // when the cluster's spec says nothing
 inline constexpr double kDefaultElectionTick = 10;
 inline constexpr double kDefaultRestartDelay = 5;

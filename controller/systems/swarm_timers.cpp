@@ -45,6 +45,11 @@ void add_cluster_timers(Timers& timers, const SwarmInfo::Spec& spec) {
                   seconds_text(timeout), seconds_text(kSeen))};
   timers["start_max"] = {kDaemonStart, fmt::format("allowance for the start of a killed daemon {}",
                                                    seconds_text(kDaemonStart))};
+  timers["start_alone_max"] = {
+      swarmkit::kSwarmStart + kDaemonStart,
+      fmt::format("a manager's daemon listens only when its swarm node is ready, which without a "
+                  "quorum it gives up after {} + allowance for the start {}",
+                  seconds_text(swarmkit::kSwarmStart), seconds_text(kDaemonStart))};
 }
 
 void add_service_timers(Timers& timers, const std::vector<SwarmService>& services) {

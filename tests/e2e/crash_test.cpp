@@ -44,9 +44,9 @@ TEST_F(Crash, KilledAgentHealsByItselfAndTheRunIsInvalid) {
   EXPECT_TRUE(eventually(seconds(5), [&] { return ping(work, "a1", "10.66.2.1"); }));
   const auto done = faulted.run.wait(seconds(60));
   EXPECT_EQ(done.exit_code, 2) << done.out << done.err;
-  const auto run = work.store().run(1);
-  EXPECT_EQ(run->verdict, RunVerdict::kInvalid);
-  EXPECT_NE(run->reason.find("b1"), std::string::npos) << run->reason;
+  const RunRecord run = value_of(work.store().run(1));
+  EXPECT_EQ(run.verdict, RunVerdict::kInvalid);
+  EXPECT_NE(run.reason.find("b1"), std::string::npos) << run.reason;
 }
 
 TEST_F(Crash, StalledAgentNeverRevivesItsLease) {
@@ -61,7 +61,7 @@ TEST_F(Crash, StalledAgentNeverRevivesItsLease) {
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(ping(work, "a1", "10.66.2.1")) << "ping " << i;
   const auto done = faulted.run.wait(seconds(60));
   EXPECT_EQ(done.exit_code, 2) << done.out << done.err;
-  EXPECT_EQ(work.store().run(1)->verdict, RunVerdict::kInvalid);
+  EXPECT_EQ(value_of(work.store().run(1)).verdict, RunVerdict::kInvalid);
 }
 
 TEST_F(Crash, KilledControllerLeavesNodesThatHealAndTheNextStartSaysSo) {
@@ -72,7 +72,7 @@ TEST_F(Crash, KilledControllerLeavesNodesThatHealAndTheNextStartSaysSo) {
   EXPECT_TRUE(eventually(seconds(8), [&] { return ping(work, "a1", "10.66.2.1"); }));
   const auto runs = run_to_end({zonequake(), "runs", "--db", work.db()}, seconds(10));
   EXPECT_NE((runs.out + runs.err).find("interrupted"), std::string::npos) << runs.out << runs.err;
-  EXPECT_EQ(work.store().run(1)->verdict, RunVerdict::kInterrupted);
+  EXPECT_EQ(value_of(work.store().run(1)).verdict, RunVerdict::kInterrupted);
   // The gates go by themselves too, not only their effect.
   const auto gates = [&] {
     return run_to_end({"/usr/bin/nsenter", "--net=/run/netns/" + work.netns("b1"), "/sbin/tc",
@@ -90,8 +90,8 @@ TEST_F(Crash, CtrlCHealsDisarmsAndRecordsAborted) {
   faulted.run.signal(SIGINT);
   const auto done = faulted.run.wait(seconds(60));
   EXPECT_EQ(done.exit_code, 3) << done.out << done.err;
-  EXPECT_EQ(work.store().run(1)->verdict, RunVerdict::kAborted);
-  for (const NodeRecord& node : *work.store().nodes(1)) {
+  EXPECT_EQ(value_of(work.store().run(1)).verdict, RunVerdict::kAborted);
+  for (const NodeRecord& node : value_of(work.store().nodes(1))) {
     EXPECT_EQ(node.dump_before, node.dump_after) << node.name;
   }
   EXPECT_TRUE(work.leftovers().empty()) << work.leftovers().front();

@@ -17,15 +17,14 @@ TEST(Fault, PartitionIsProvenHealedAndLeavesNothing) {
       run_to_end(work.run_command(work.file("e.toml", partition_experiment("6s"))), seconds(90));
   ASSERT_EQ(done.exit_code, 0) << done.out << done.err;
   const Store store = work.store();
-  const auto run = store.run(1);
-  ASSERT_TRUE(run);
-  EXPECT_EQ(run->verdict, RunVerdict::kPassed) << run->reason;
-  for (const NodeRecord& node : *store.nodes(1)) {
+  const RunRecord run = value_of(store.run(1));
+  EXPECT_EQ(run.verdict, RunVerdict::kPassed) << run.reason;
+  for (const NodeRecord& node : value_of(store.nodes(1))) {
     EXPECT_FALSE(node.dump_before.empty()) << node.name;
     EXPECT_EQ(node.dump_before, node.dump_after) << node.name;
   }
   std::map<std::string, int> stages;
-  for (const PathRecord& path : *store.paths(1)) {
+  for (const PathRecord& path : value_of(store.paths(1))) {
     ++stages[path.stage];
     if (path.expected_cut) {
       EXPECT_GT(path.sent_in_window, 0U) << path.from << " -> " << path.to;
@@ -49,7 +48,7 @@ TEST(Fault, OpensOnAllNodesAtOneInstantUnderFiveThousandPacketsASecond) {
   const Store store = work.store();
   const auto evidence = store.evidence(1);
   ASSERT_TRUE(evidence);
-  const std::int64_t t = store.run(1)->fault_mono_ns.value();
+  const std::int64_t t = value_of(store.run(1)).fault_mono_ns.value();
 
   std::map<std::string, std::int64_t> last_passed, first_dropped;
   // Zone pairs are not told apart by the gate, groups are: here {b1 b2} and the others.
@@ -126,7 +125,7 @@ for = "2s"
   ASSERT_EQ(done.exit_code, 0) << done.out << done.err;
   const Store store = work.store();
   int cut = 0, whole = 0;
-  for (const PathRecord& path : *store.paths(1)) {
+  for (const PathRecord& path : value_of(store.paths(1))) {
     const bool a_b =
         (path.from[0] == 'a' && path.to[0] == 'b') || (path.from[0] == 'b' && path.to[0] == 'a');
     const bool c_to_a = path.from[0] == 'c' && path.to[0] == 'a';

@@ -48,10 +48,10 @@ TEST(Refusal, ForeignFilterAheadIsNamedBeforeTheRun) {
                                 "--cluster", work.cluster_file(), "--db", work.db()},
                                seconds(60));
   EXPECT_EQ(done.exit_code, 2) << done.out << done.err;
-  const auto run = work.store().run(1);
-  EXPECT_EQ(run->verdict, RunVerdict::kInvalid);
-  EXPECT_NE(run->reason.find(device), std::string::npos) << run->reason;
-  EXPECT_NE(run->reason.find("ahead"), std::string::npos) << run->reason;
+  const RunRecord run = value_of(work.store().run(1));
+  EXPECT_EQ(run.verdict, RunVerdict::kInvalid);
+  EXPECT_NE(run.reason.find(device), std::string::npos) << run.reason;
+  EXPECT_NE(run.reason.find("ahead"), std::string::npos) << run.reason;
   EXPECT_EQ(tc_in(work, "b1", {"filter", "show", "dev", device, "ingress"}).out, before);
 }
 
@@ -63,7 +63,7 @@ TEST(Refusal, ForeignFilterThatAppearsDuringTheRunMakesItInvalid) {
   ASSERT_EQ(added.exit_code, 0) << added.err;
   const auto done = run.wait(seconds(25));  // healed long before the phase's end
   EXPECT_EQ(done.exit_code, 2) << done.out << done.err;
-  EXPECT_EQ(work.store().run(1)->verdict, RunVerdict::kInvalid);
+  EXPECT_EQ(value_of(work.store().run(1)).verdict, RunVerdict::kInvalid);
 }
 
 TEST(Refusal, WrongAddressesInTheClusterFileAreInvalidNeverPassed) {
@@ -86,7 +86,7 @@ TEST(Refusal, WrongAddressesInTheClusterFileAreInvalidNeverPassed) {
                                 "--cluster", work.file("wrong.toml", text), "--db", work.db()},
                                seconds(90));
   EXPECT_EQ(done.exit_code, 2) << done.out << done.err;
-  EXPECT_EQ(work.store().run(1)->verdict, RunVerdict::kInvalid);
+  EXPECT_EQ(value_of(work.store().run(1)).verdict, RunVerdict::kInvalid);
 }
 
 TEST(Refusal, EveryBadFileExits64BeforeAnythingIsTouched) {

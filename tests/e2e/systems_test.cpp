@@ -23,13 +23,12 @@ TEST_P(Systems, BehaveAsPredicted) {
   const auto done = run_to_end(work.run_command(GetParam().experiment), seconds(420));
   EXPECT_EQ(done.exit_code, 0) << done.out << done.err;
   const Store store = work.store();
-  const auto run = store.run(1);
-  ASSERT_TRUE(run) << done.out << done.err;
-  EXPECT_EQ(run->verdict, RunVerdict::kPassed) << run->reason;
+  const RunRecord run = value_of(store.run(1));
+  EXPECT_EQ(run.verdict, RunVerdict::kPassed) << run.reason;
   const auto verdicts = store.verdicts(1);
   ASSERT_TRUE(verdicts);
   EXPECT_FALSE(verdicts->empty());
-  for (const NodeRecord& node : *store.nodes(1)) {
+  for (const NodeRecord& node : value_of(store.nodes(1))) {
     EXPECT_FALSE(node.dump_before.empty()) << node.name;
     EXPECT_EQ(node.dump_before, node.dump_after) << node.name;
   }
@@ -48,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ZookeeperFiveLeaderZone", "t2-c6-zookeeper-leader-zone", "zookeeper-5.toml"},
         Case{"EtcdControl", "control-etcd", "etcd-3.toml"},
         Case{"EtcdLeaderZone", "t2-c6-etcd-leader-zone", "etcd-3.toml"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace zq::e2e

@@ -6,7 +6,9 @@
 
 #include <chrono>
 #include <functional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "results/store.h"
@@ -76,6 +78,13 @@ class Workspace {
  private:
   std::string name_, dir_, cluster_file_;
 };
+
+// What the store answered; a test that gets an error instead has failed.
+template <class T>
+T value_of(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
 
 // Polls until `condition` holds.
 bool eventually(std::chrono::seconds within, const std::function<bool()>& condition);
