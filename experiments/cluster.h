@@ -17,7 +17,7 @@
 //   kind = "swarm"                      # swarm, zookeeper or etcd
 //   nodes = "role:master | role:agent"  # a selector, see selector.h
 //   endpoint = "unix:{dir}/docker.sock"
-//   options = { dispatcher_heartbeat = "1s" }  # optional
+//   options = { docker = "/usr/bin/docker" }  # optional, per kind
 //   [[app]]                             # optional
 //   name = "web"
 //   system = "swarm"

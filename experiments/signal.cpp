@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 4> kAnswerLabels{"app", "instance", "node
 constexpr std::array<std::string_view, 4> kPathLabels{"from", "to", "from_zone", "to_zone"};
 
 // Values are never negative: the judge reasons with that where a series is unknown.
-constexpr std::array<SignalInfo, 16> kSignals{{
+constexpr std::array<SignalInfo, 17> kSignals{{
     {"master.up", kNodeLabels, "1 while the node's master process answers, else 0"},
     {"master.leads", kNodeLabels, "1 while the node's master says that it leads, else 0"},
     {"master.serves", kNodeLabels, "1 while the node's master serves requests, else 0"},
@@ -31,6 +31,7 @@ constexpr std::array<SignalInfo, 16> kSignals{{
     {"coordinator.leads", kNodeLabels, "1 while the node's coordinator leads, else 0"},
     {"write.attempted", kNodeLabels, "number of unique-value writes tried from the node so far"},
     {"write.acknowledged", kNodeLabels, "number of those writes acknowledged so far"},
+    {"write.read_back", kNodeLabels, "1: everything that was acknowledged has been asked for again"},
     {"write.lost", kNodeLabels,
      "number of acknowledged writes that reading back after the heal did not find"},
     {"net.reachable", kPathLabels, "1 while what `from` sends arrives at `to`, else 0"},

@@ -42,7 +42,9 @@ struct Fleet::Impl {
 
   // One asynchronous unary call per agent, all at once. `request_of(i)` must stay valid meanwhile.
   template <class Reply, class RequestOf, class Call>
-  PerAgent<Reply> call_all(Nanos timeout, const RequestOf& request_of, const Call& call) {
+  // `patient`: an agent that is just being started gets the whole time-out, not an instant no.
+  PerAgent<Reply> call_all(Nanos timeout, const RequestOf& request_of, const Call& call,
+                           bool patient = false) {
     struct Slot {
       grpc::ClientContext context;
       Reply reply;
@@ -55,8 +57,7 @@ struct Fleet::Impl {
     for (std::size_t i = 0; i < agents.size(); ++i) {
       Slot& slot = slots[i];
       slot.context.set_deadline(deadline);
-      // A node whose agent is just being restarted deserves the whole time-out, not an instant no.
-      slot.context.set_wait_for_ready(true);
+      slot.context.set_wait_for_ready(patient);
       call(*agents[i].stub->async(), &slot.context, &request_of(i), &slot.reply,
            [&slot, &answered](grpc::Status status) {
              slot.status = std::move(status);
@@ -113,7 +114,7 @@ PerAgent<zonequake::DescribeReply> Fleet::describe(const zonequake::DescribeRequ
                                                    Nanos timeout) {
   return impl_->call_all<zonequake::DescribeReply>(
       timeout, [&](std::size_t) -> const auto& { return request; },
-      [](auto& stub, auto... arguments) { stub.Describe(arguments...); });
+      [](auto& stub, auto... arguments) { stub.Describe(arguments...); }, true);
 }
 
 PerAgent<zonequake::ArmReply> Fleet::arm(const std::vector<zonequake::ArmRequest>& requests,
@@ -172,6 +173,10 @@ void Fleet::start_heartbeats(const zonequake::RunRef& run, Nanos interval) {
       wake.wait_for(lock, stop, interval, [] { return false; });
     }
   });
+}
+
+void Fleet::let_go(std::size_t agent) {
+  if (impl_->agents[agent].heartbeat) impl_->agents[agent].heartbeat->cancel();
 }
 
 void Fleet::stop_heartbeats() {

@@ -71,6 +71,8 @@ class Fleet {
   // then one every `interval`.
   void start_heartbeats(const zonequake::RunRef& run, Nanos interval);
   void stop_heartbeats();
+  // Ends one agent's hold: it heals by itself when its orphan time is over.
+  void let_go(std::size_t agent);
   [[nodiscard]] std::vector<AgentHealth> health() const;
   // Of one agent; may be asked from a sink.
   [[nodiscard]] std::optional<ClockEstimate> clock(std::size_t agent) const;

@@ -28,13 +28,16 @@ class BidiStream : public grpc::ClientBidiReactor<Request, Reply> {
   // Call once, after the stub has bound this reactor.
   void start(std::shared_ptr<BidiStream> self) {
     self_ = std::move(self);
+    // Writes are started from other threads: the hold keeps gRPC's end of the stream until reading
+    // has ended, after which none is started.
+    this->AddHold();
     this->StartRead(&incoming_);
     this->StartCall();
   }
 
   void send(Request message) {
     const std::lock_guard lock(mutex_);
-    if (done_ || closing_) return;
+    if (closing_) return;
     queue_.push_back(std::move(message));
     write_next();
   }
@@ -59,7 +62,14 @@ class BidiStream : public grpc::ClientBidiReactor<Request, Reply> {
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return;
+    if (!ok) {
+      {
+        const std::lock_guard lock(mutex_);
+        closing_ = true;
+      }
+      this->RemoveHold();
+      return;
+    }
     handle(incoming_);
     this->StartRead(&incoming_);
   }
@@ -68,7 +78,8 @@ class BidiStream : public grpc::ClientBidiReactor<Request, Reply> {
     const std::lock_guard lock(mutex_);
     writing_ = false;
     if (!queue_.empty()) queue_.pop_front();
-    if (ok) write_next();
+    if (!ok) closing_ = true;
+    write_next();
   }
 
   void OnDone(const grpc::Status& status) override {
@@ -86,7 +97,7 @@ class BidiStream : public grpc::ClientBidiReactor<Request, Reply> {
 
  private:
   void write_next() {  // under mutex_
-    if (writing_ || queue_.empty() || done_) return;
+    if (writing_ || queue_.empty() || closing_) return;
     writing_ = true;
     this->StartWrite(&queue_.front());
   }

@@ -60,8 +60,8 @@ Result<BlastRadius> measure_blast(const PlanInput& input, const Plan& plan,
   if (!group_of.empty()) blast.pairs_total = group_of.size() * (group_of.size() - 1);
 
   for (const SystemSpec& system : input.cluster.systems) {
-    ZQ_TRY(const NodeSet nodes, system.nodes.resolve(input.cluster, plan.selections, input.live));
-    if (loses_quorum(voters_of(input.cluster, nodes), plan, cuts, group_of)) {
+    ZQ_TRY(const NodeSet voters, voters_of(input.cluster, system));
+    if (loses_quorum({voters.begin(), voters.end()}, plan, cuts, group_of)) {
       blast.quorum_at_risk.push_back(system.name);
     }
   }

@@ -64,32 +64,17 @@ bool has_majority(const std::vector<NodeId>& voters, const std::set<NodeId>& dow
 
 }  // namespace
 
-std::vector<NodeId> voters_of(const Cluster& cluster, const NodeSet& nodes) {
-  std::vector<NodeId> voters;
-  for (const NodeId node : nodes) {
-    const Node& candidate = cluster.nodes[node];
-    if (candidate.has_role("master") || candidate.has_role("coordinator")) voters.push_back(node);
-  }
-  if (voters.empty()) voters.assign(nodes.begin(), nodes.end());
-  return voters;
-}
-
 bool loses_quorum(const std::vector<NodeId>& voters, const Plan& plan, const Cuts& cuts,
                   const std::vector<GroupId>& group_of) {
   if (voters.empty()) return false;
   std::set<NodeId> down_before;
   for (const PlannedPhase& phase : plan.phases) {
     const std::set<NodeId> down(phase.down.begin(), phase.down.end());
-    // Windows change at phase borders only, so two instants stand for the whole phase: its start,
-    // when what it kills may still be alive, and the time after the kill.
-    std::set<NodeId> still_down;
-    std::set_intersection(down.begin(), down.end(), down_before.begin(), down_before.end(),
-                          std::inserter(still_down, still_down.end()));
-    if (phase.kill_after > Nanos{0} &&
-        !has_majority(voters, still_down, phase.from, cuts, group_of)) {
-      return true;
-    }
-    if (!has_majority(voters, down, phase.from, cuts, group_of)) return true;
+    // Windows change at phase borders only. What was dead in the phase before is only being started
+    // in this one and may never come up in it, so it counts as dead beside what this one kills.
+    std::set<NodeId> not_up = down;
+    not_up.insert(down_before.begin(), down_before.end());
+    if (!has_majority(voters, not_up, phase.from, cuts, group_of)) return true;
     down_before = down;
   }
   return false;

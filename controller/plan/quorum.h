@@ -8,9 +8,6 @@
 
 namespace zq {
 
-// Those of `nodes` that are masters or coordinators; all of them if none is.
-[[nodiscard]] std::vector<NodeId> voters_of(const Cluster& cluster, const NodeSet& nodes);
-
 // Whether at some instant no set of voters that are alive and reach each other in both directions
 // holds a majority. Without voters there is nothing to lose.
 [[nodiscard]] bool loses_quorum(const std::vector<NodeId>& voters, const Plan& plan,

@@ -100,9 +100,9 @@ std::vector<zonequake::LoadRequest> load_requests(const Plan& plan, const zonequ
 
 std::vector<FaultEvidenceRecord> evidence_records(const std::string& node,
                                                   const zonequake::EvidenceReply& reply,
-                                                  const ClockEstimate& clock) {
+                                                  Nanos offset) {
   const auto local = [&](std::int64_t agent_ns) {
-    return agent_ns == 0 ? 0 : agent_ns - clock.offset.count();
+    return agent_ns == 0 ? 0 : agent_ns - offset.count();
   };
   std::vector<FaultEvidenceRecord> records;
   for (const zonequake::WindowEvidence& window : reply.windows()) {

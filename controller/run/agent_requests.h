@@ -36,6 +36,6 @@ struct ArmSettings {
     const std::vector<ClockEstimate>& clocks);
 
 [[nodiscard]] std::vector<FaultEvidenceRecord> evidence_records(
-    const std::string& node, const zonequake::EvidenceReply& reply, const ClockEstimate& clock);
+    const std::string& node, const zonequake::EvidenceReply& reply, Nanos offset);
 
 }  // namespace zq

@@ -4,6 +4,8 @@
 #include <map>
 #include <tuple>
 
+#include "controller/run/path_matrix.h"
+
 namespace zq {
 namespace {
 
@@ -16,11 +18,42 @@ std::string path_name(const PathRecord& record) {
   return fmt::format("{} -> {} ({})", record.from, record.to, record.address);
 }
 
-// The windows of one border and direction, over all nodes on the sending and receiving side.
+// What both ends of one border and direction say, over all their nodes and windows.
 struct Border {
   std::uint64_t dropped = 0;
-  std::uint64_t passed = 0;
+  bool attempted = false;  // a path probe was sent into a window
 };
+// By (sender's group, receiver's group).
+using Borders = std::map<std::pair<GroupId, GroupId>, Border>;
+
+std::pair<GroupId, GroupId> border_of(GroupId own, bool egress, GroupId peer) {
+  return egress ? std::pair(own, peer) : std::pair(peer, own);
+}
+
+// Fills in the borders that the plan cuts, and names the nodes that do not tell of all their
+// windows.
+std::vector<std::string> nodes_without_evidence(const Plan& plan, const Cluster& cluster,
+                                                const NodeIndex& nodes,
+                                                const std::vector<FaultEvidenceRecord>& evidence,
+                                                Borders& borders) {
+  std::map<std::tuple<NodeId, bool, GroupId>, std::size_t> told;
+  for (const FaultEvidenceRecord& record : evidence) {
+    const auto node = nodes.find(record.node);
+    if (node) ++told[{*node, record.direction == "egress", record.group}];
+  }
+  std::vector<std::string> missing;
+  for (const NodeProgramme& programme : plan.programmes) {
+    bool complete = true;
+    for (const ProgrammeEntry& entry : programme.entries) {
+      const bool egress = entry.direction == Direction::kEgress;
+      borders[border_of(programme.group, egress, entry.peer)];
+      const auto found = told.find({programme.node, egress, entry.peer});
+      complete = complete && found != told.end() && found->second == entry.windows.size();
+    }
+    if (!complete) missing.push_back(cluster.nodes[programme.node].name);
+  }
+  return missing;
+}
 
 std::string group_name(const Plan& plan, const Cluster& cluster, GroupId group) {
   const auto& nodes = plan.groups[group];
@@ -70,25 +103,26 @@ Findings assess_paths(const std::vector<PathRecord>& records) {
 }
 
 Findings assess_gates(const Plan& plan, const Cluster& cluster, MonoTime fault_at,
-                      const std::vector<FaultEvidenceRecord>& evidence) {
+                      const std::vector<FaultEvidenceRecord>& evidence,
+                      const std::vector<PathRecord>& paths) {
   Findings findings;
-  // (sender's group, receiver's group) -> what both ends counted.
-  std::map<std::pair<GroupId, GroupId>, Border> borders;
-  for (const NodeProgramme& programme : plan.programmes) {
-    for (const ProgrammeEntry& entry : programme.entries) {
-      borders[entry.direction == Direction::kEgress ? std::pair(programme.group, entry.peer)
-                                                    : std::pair(entry.peer, programme.group)];
-    }
+  const NodeIndex nodes(cluster);
+  Borders borders;
+  for (std::string& node : nodes_without_evidence(plan, cluster, nodes, evidence, borders)) {
+    findings.invalid.push_back(std::move(node) +
+                               " gave no evidence of every window that it should have opened");
+  }
+  for (const PathRecord& path : paths) {
+    const auto from = nodes.find(path.from), to = nodes.find(path.to);
+    if (!from || !to || path.sent_in_window == 0) continue;
+    borders[{plan.programmes[*from].group, plan.programmes[*to].group}].attempted = true;
   }
   for (const FaultEvidenceRecord& record : evidence) {
-    const Node* node = cluster.find_node(record.node);
-    if (node == nullptr) continue;
-    const GroupId own =
-        plan.programmes[static_cast<std::size_t>(node - cluster.nodes.data())].group;
-    Border& border = borders[record.direction == "egress" ? std::pair(own, record.group)
-                                                          : std::pair(record.group, own)];
-    border.dropped += record.dropped_packets;
-    border.passed += record.passed_packets;
+    const auto node = nodes.find(record.node);
+    if (!node) continue;
+    const GroupId own = plan.programmes[*node].group;
+    borders[border_of(own, record.direction == "egress", record.group)].dropped +=
+        record.dropped_packets;
     if (record.passed_packets > 0) {
       findings.invalid.push_back(fmt::format(
           "{} let {} packets pass ({} from or to {}) inside the fault's window: its lease had "
@@ -99,9 +133,15 @@ Findings assess_gates(const Plan& plan, const Cluster& cluster, MonoTime fault_a
   }
   for (const auto& [groups, border] : borders) {
     if (border.dropped > 0) continue;
-    findings.invalid.push_back(fmt::format(
-        "the fault did not bite: no packet from {} to {} was dropped",
-        group_name(plan, cluster, groups.first), group_name(plan, cluster, groups.second)));
+    const std::string from = group_name(plan, cluster, groups.first);
+    const std::string to = group_name(plan, cluster, groups.second);
+    if (border.attempted) {
+      findings.invalid.push_back(
+          fmt::format("the fault did not bite: no packet from {} to {} was dropped", from, to));
+    } else {
+      findings.inconclusive.push_back(fmt::format(
+          "nothing was sent from {} to {} while that was cut, so nothing proves it", from, to));
+    }
   }
   for (const FaultStart::AtNode& start : fault_start(fault_at, evidence).nodes) {
     if (start.first_dropped && *start.first_dropped < Nanos{0}) {

@@ -25,11 +25,13 @@ struct Findings {
 // passes when at least 90 % arrives (or all but two packets, when there are few).
 [[nodiscard]] Findings assess_paths(const std::vector<PathRecord>& records);
 
-// The gates' own counters against the plan: on every border and direction with a window at least
-// one attempt and one drop, nothing passed inside a window, and on every node last passed < T <=
-// first dropped for the windows that open at T.
+// The gates' own counters against the plan: evidence of every window on every node; on every border
+// and direction at least one drop (inconclusive where no probe of `paths` was sent into a window
+// either); nothing passed inside a window; and on every node last passed < T <= first dropped for
+// the windows that open at T.
 [[nodiscard]] Findings assess_gates(const Plan& plan, const Cluster& cluster, MonoTime fault_at,
-                                    const std::vector<FaultEvidenceRecord>& evidence);
+                                    const std::vector<FaultEvidenceRecord>& evidence,
+                                    const std::vector<PathRecord>& paths);
 
 // How exactly the fault began: per node the packets around T, over all nodes the spread.
 struct FaultStart {

@@ -49,6 +49,8 @@ class RunSession {
   // session_finish.cpp: always, in this order, as far as each was begun.
   void heal();
   void recovery();
+  Status whole_recovery(const PlannedPhase& phase, MonoTime from);
+  void prove_healed_early();
   void disarm();
   RunOutcome conclude();
 
@@ -58,7 +60,9 @@ class RunSession {
   Status watch(MonoTime until, const std::string& phase, MonoTime phase_from, Nanos planned);
   Status check_health();
   Status check_abort();
-  PathSnapshot poll_paths(bool as_signals);
+  // With a deadline: asks again until all agents have answered or it is over.
+  PathSnapshot poll_paths(std::optional<MonoTime> complete_until = std::nullopt);
+  void take_measurement(PathMeasurement measurement);
   void flush();
   [[nodiscard]] JudgeContext live_context() const;
 
@@ -83,12 +87,17 @@ class RunSession {
   std::unique_ptr<SignalHub> hub_;
   std::unique_ptr<Fleet> fleet_;  // after hub_: its streams end before the hub does
   std::vector<NodeRecord> nodes_;
+  const NodeIndex node_index_;
   Plan plan_;
   std::optional<MonoTime> fault_at_;
   std::optional<MonoTime> healed_at_;
   PathSnapshot last_poll_;
   MonoTime next_poll_;
   MonoTime next_flush_;
+  MonoTime next_abort_check_;
+  MonoTime last_look_;      // of watch(): a gap means that this process stood still
+  MonoTime patient_until_;  // agents that were kept busy by us may be silent until then
+  bool flush_failed_ = false;
   std::vector<PathRecord> path_records_;
   std::vector<PhaseWindow> actual_phases_;
   std::set<std::string> down_;  // nodes whose processes we killed

@@ -81,16 +81,17 @@ Status RunSession::fault_phases() {
     ZQ_CHECK(apply_processes(phase, from));
 
     const MonoTime measure_from = from + std::max(kSettle, phase.kill_after + kSettle);
-    const MonoTime measure_until = until - kSettle - std::chrono::milliseconds(200);
+    const MonoTime measure_until = until - 2 * kSettle;
     ZQ_CHECK(watch(measure_from, phase.name, from, length));
-    const PathSnapshot before = poll_paths(true);
+    const PathSnapshot before = poll_paths(measure_until - kSettle);
     ZQ_CHECK(watch(measure_until, phase.name, from, length));
-    const PathSnapshot after = poll_paths(true);
-    const auto records =
-        path_records("during:" + phase.name, cluster_, plan_, before, after,
-                     std::pair(measure_from - *fault_at_, measure_until - *fault_at_));
-    path_records_.insert(path_records_.end(), records.begin(), records.end());
-    findings_.merge(assess_paths(records));
+    const PathSnapshot after = poll_paths(until - kSettle);
+    take_measurement(measure_paths({.name = "during:" + phase.name,
+                                    .window = PathStage::Inside{.from = from + kSettle / 3,
+                                                                .until = until,
+                                                                .from_t = phase.from,
+                                                                .until_t = phase.until}},
+                                   cluster_, plan_, before, after));
     ZQ_CHECK(watch(until, phase.name, from, length));
   }
   return {};

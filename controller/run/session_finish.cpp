@@ -8,8 +8,10 @@ namespace zq {
 namespace {
 
 constexpr Nanos kHealTimeout = std::chrono::seconds(3);
+constexpr int kHealAttempts = 3;
 constexpr Nanos kDisarmTimeout = std::chrono::seconds(10);
 constexpr Nanos kSettle = std::chrono::milliseconds(500);
+constexpr Nanos kPause = std::chrono::milliseconds(50);
 // After the heal systems find each other again before the workloads ask for what they wrote.
 constexpr Nanos kReadBackAfter = std::chrono::seconds(2);
 constexpr Nanos kReadBackTimeout = std::chrono::seconds(30);
@@ -52,7 +54,12 @@ Result<RunOutcome> RunSession::execute() {
     ZQ_CHECK(fire());
     return fault_phases();
   };
-  if (Status status = sequence(); !status) note_early(status.error());
+  // Whatever is thrown here must not keep the nodes from being healed.
+  try {
+    if (Status status = sequence(); !status) note_early(status.error());
+  } catch (const std::exception& error) {
+    note_early({ErrorCode::kInternal, fmt::format("internal error: {}", error.what())});
+  }
   if (armed_) {
     heal();
     recovery();
@@ -66,15 +73,31 @@ Result<RunOutcome> RunSession::execute() {
 void RunSession::heal() {
   zonequake::HealRequest request;
   *request.mutable_run() = run_;
-  const auto replies = fleet_->heal(request, kHealTimeout);
-  healed_at_ = mono_now();
-  for (std::size_t i = 0; i < replies.size(); ++i) {
-    const std::string& node = cluster_.nodes[i].name;
-    if (replies[i] || lost_agents_.contains(node)) continue;
+  std::vector<std::string> unhealed(cluster_.nodes.size(), "not asked");
+  for (int attempt = 0; attempt < kHealAttempts; ++attempt) {
+    const auto replies = fleet_->heal(request, kHealTimeout);
+    bool again = false;
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      if (replies[i]) {
+        unhealed[i].clear();
+        const MonoTime healed = mono_from_ns(replies[i]->healed_mono_ns()) -
+                                fleet_->clock(i).value_or(ClockEstimate{}).offset;
+        healed_at_ = std::max(healed_at_.value_or(healed), healed);
+      } else if (!unhealed[i].empty()) {
+        unhealed[i] = replies[i].error().message;
+        again = again || !lost_agents_.contains(cluster_.nodes[i].name);
+      }
+    }
+    if (!again) break;
+  }
+  if (!healed_at_) healed_at_ = mono_now();
+  for (std::size_t i = 0; i < unhealed.size(); ++i) {
+    if (unhealed[i].empty()) continue;
+    fleet_->let_go(i);  // without our heartbeats it heals by itself
+    if (lost_agents_.contains(cluster_.nodes[i].name)) continue;
     invalidate(
-        fmt::format("{} could not be told to heal ({}); its gate passes everything {} after "
-                    "its last heartbeat",
-                    node, replies[i].error().message,
+        fmt::format("{} could not be told to heal ({}); its gate passes everything within {}",
+                    cluster_.nodes[i].name, unhealed[i],
                     format_duration(options_.arm.lease + options_.arm.orphan)));
   }
   event("fault", "", "healed");
@@ -99,52 +122,58 @@ void RunSession::heal() {
 void RunSession::recovery() {
   if (!fired_) return;
   const PlannedPhase& phase = plan_.phases.back();
-  const Nanos length = phase.until - phase.from;
-  const MonoTime from = early_ ? *healed_at_ : *fault_at_ + phase.from;
-  // An early end still shows that traffic flows again, but does not wait for the cluster.
-  const MonoTime until =
-      early_ ? *healed_at_ + options_.arm.lease + std::chrono::seconds(2) : from + length;
-  listener_.phase(phase.name, until - from);
   event("phase", "", phase.name);
-  record_phase(phase, from, until);
-
-  const auto stretch = [&]() -> Status {
-    ZQ_CHECK(watch(*healed_at_ + kSettle, phase.name, from, until - from));
-    const PathSnapshot before = poll_paths(true);
-    ZQ_CHECK(watch(*healed_at_ + kReadBackAfter, phase.name, from, until - from));
-    if (!experiment_.workloads.empty()) fleet_->update_probes(hub_->probe_sets(run_, true));
-    ZQ_CHECK(watch(until - kSettle, phase.name, from, until - from));
-    const PathSnapshot after = poll_paths(true);
-    const auto records = path_records("after", cluster_, plan_, before, after, std::nullopt);
-    path_records_.insert(path_records_.end(), records.begin(), records.end());
-    findings_.merge(assess_paths(records));
-    ZQ_CHECK(watch(until, phase.name, from, until - from));
-    const MonoTime deadline = mono_now() + kReadBackTimeout;
-    while (!hub_->workloads_complete() && mono_now() < deadline) {
-      ZQ_CHECK(watch(mono_now() + kSettle, phase.name, from, until - from));
-    }
-    record_phase(phase, from, mono_now());
-    return {};
-  };
   if (early_) {
-    // The reason of the early end keeps watch() from waiting; the paths are looked at all the same.
-    std::this_thread::sleep_until(*healed_at_ + kSettle);
-    const PathSnapshot before = poll_paths(true);
-    std::this_thread::sleep_until(std::min(until, *healed_at_ + std::chrono::seconds(2)));
-    const auto records =
-        path_records("after", cluster_, plan_, before, poll_paths(true), std::nullopt);
-    path_records_.insert(path_records_.end(), records.begin(), records.end());
-    const Findings findings = assess_paths(records);
-    for (const std::string& problem : findings.invalid) invalidate(problem);
-    if (findings.invalid.empty()) {
-      event("fault", "",
-            fmt::format("traffic flows again, seen {} after the heal",
-                        format_duration(mono_now() - *healed_at_)));
-    }
-    record_phase(phase, from, mono_now());
-  } else if (Status status = stretch(); !status) {
-    note_early(status.error());
-    record_phase(phase, from, mono_now());
+    // Shows that traffic flows again, but does not wait for the cluster.
+    listener_.phase(phase.name, options_.arm.lease + kReadBackAfter);
+    prove_healed_early();
+    record_phase(phase, *healed_at_, mono_now());
+    return;
+  }
+  const MonoTime from = *fault_at_ + phase.from;
+  listener_.phase(phase.name, phase.until - phase.from);
+  record_phase(phase, from, from + (phase.until - phase.from));
+  if (Status status = whole_recovery(phase, from); !status) note_early(status.error());
+  record_phase(phase, from, mono_now());
+}
+
+Status RunSession::whole_recovery(const PlannedPhase& phase, MonoTime from) {
+  const Nanos length = phase.until - phase.from;
+  const MonoTime until = from + length;
+  ZQ_CHECK(watch(*healed_at_ + kSettle, phase.name, from, length));
+  const PathSnapshot before = poll_paths(*healed_at_ + kReadBackAfter);
+  ZQ_CHECK(watch(*healed_at_ + kReadBackAfter, phase.name, from, length));
+  if (!experiment_.workloads.empty()) fleet_->update_probes(hub_->probe_sets(run_, true));
+  ZQ_CHECK(watch(until - kSettle, phase.name, from, length));
+  const PathSnapshot after = poll_paths(mono_now() + kHealTimeout);
+  take_measurement(measure_paths({.name = "after", .window = {}}, cluster_, plan_, before, after));
+  for (std::string& leak : leaks(cluster_, after)) findings_.invalid.push_back(std::move(leak));
+  ZQ_CHECK(watch(until, phase.name, from, length));
+  const MonoTime deadline = mono_now() + kReadBackTimeout;
+  while (!hub_->workloads_complete() && mono_now() < deadline) {
+    ZQ_CHECK(watch(mono_now() + kSettle, phase.name, from, length));
+  }
+  return {};
+}
+
+void RunSession::prove_healed_early() {
+  // What ended the run early would end watch() at once, so this waits by itself.
+  if (!experiment_.workloads.empty()) fleet_->update_probes(hub_->probe_sets(run_, true));
+  std::this_thread::sleep_until(*healed_at_ + kSettle);
+  const PathSnapshot before = poll_paths();
+  std::this_thread::sleep_until(*healed_at_ + kReadBackAfter);
+  PathMeasurement measurement =
+      measure_paths({.name = "after", .window = {}}, cluster_, plan_, before, poll_paths());
+  if (assess_paths(measurement.records).invalid.empty()) {
+    event("fault", "",
+          fmt::format("traffic flows again on all paths between agents that answer, seen {} after "
+                      "the heal",
+                      format_duration(mono_now() - *healed_at_)));
+  }
+  take_measurement(std::move(measurement));
+  const MonoTime deadline = *healed_at_ + options_.arm.lease + kReadBackAfter;
+  while (!hub_->workloads_complete() && mono_now() < deadline) {
+    std::this_thread::sleep_for(kPause);
   }
 }
 
@@ -152,13 +181,13 @@ void RunSession::disarm() {
   flush();
   zonequake::EvidenceRequest evidence_request;
   *evidence_request.mutable_run() = run_;
-  const std::vector<ClockEstimate> clock = clocks();
   std::vector<FaultEvidenceRecord> evidence;
   const auto replies = fleet_->read_evidence(evidence_request, kHealTimeout);
   for (std::size_t i = 0; i < replies.size(); ++i) {
     const std::string& node = cluster_.nodes[i].name;
     if (replies[i]) {
-      const auto records = evidence_records(node, *replies[i], clock[i]);
+      // With the offset that the programme was loaded with, so that T is T again.
+      const auto records = evidence_records(node, *replies[i], Nanos{nodes_[i].clock_offset_ns});
       evidence.insert(evidence.end(), records.begin(), records.end());
     } else if (!lost_agents_.contains(node) && fired_) {
       invalidate(fmt::format("{} did not give its evidence: {}", node, replies[i].error().message));
@@ -169,7 +198,9 @@ void RunSession::disarm() {
   }
   if (fault_at_ && !evidence.empty()) {
     event("fault", "", fault_start(*fault_at_, evidence).to_string());
-    if (!early_) findings_.merge(assess_gates(plan_, cluster_, *fault_at_, evidence));
+  }
+  if (fault_at_ && !early_) {
+    findings_.merge(assess_gates(plan_, cluster_, *fault_at_, evidence, path_records_));
   }
 
   listener_.step("disarming");
@@ -209,6 +240,7 @@ RunOutcome RunSession::conclude() {
     findings_.inconclusive.push_back(
         fmt::format("{} observations were lost in full buffers", hub_->dropped_observations()));
   }
+  for (const std::string& problem : findings_.invalid) event("invalid", "", problem);
   // Stored as events, so that judging the run again finds them.
   for (const std::string& open : findings_.inconclusive) {
     event(std::string(kInconclusiveEvent), "", open);
@@ -227,8 +259,10 @@ RunOutcome RunSession::conclude() {
     outcome.reason = fmt::format("{}", fmt::join(findings_.invalid, "; "));
   }
   if (early_) {
+    // What could not be healed or put back must not hide behind the reason of the early end.
+    findings_.invalid.insert(findings_.invalid.begin(), early_->reason);
     outcome.verdict = early_->verdict;
-    outcome.reason = early_->reason;
+    outcome.reason = fmt::format("{}", fmt::join(findings_.invalid, "; "));
   }
   if (Status finished = store_.finish_run(record_.id, outcome.verdict, outcome.reason); !finished) {
     listener_.trouble("the run's end could not be stored: " + finished.error().message);

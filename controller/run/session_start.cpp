@@ -11,6 +11,8 @@ constexpr Nanos kCommandTimeout = std::chrono::seconds(10);
 constexpr Nanos kTimersTimeout = std::chrono::seconds(60);
 constexpr Nanos kBeatInterval = std::chrono::milliseconds(250);
 constexpr std::uint32_t kProtocol = 1;
+// Of a phase with faults, after its kill: paths need time to be measured inside it.
+constexpr Nanos kShortest = std::chrono::seconds(2);
 
 std::string joined(const std::vector<std::string>& parts, const char* separator) {
   return fmt::format("{}", fmt::join(parts, separator));
@@ -27,7 +29,8 @@ RunSession::RunSession(const Experiment& experiment, const Cluster& cluster, Tes
       store_(store),
       options_(options),
       listener_(listener),
-      stop_(std::move(stop)) {}
+      stop_(std::move(stop)),
+      node_index_(cluster) {}
 
 Status RunSession::begin() {
   ZQ_TRY(const ProcessIdentity self, own_identity());
@@ -170,6 +173,17 @@ Status RunSession::plan_and_check() {
                            .experiment = experiment_,
                            .variables = record_.variables,
                            .live = &live}));
+  for (const PlannedPhase& planned : plan_.phases) {
+    const Phase* phase = experiment_.find_phase(planned.name);
+    if (phase->faults.empty() || planned.until - planned.from >= planned.kill_after + kShortest) {
+      continue;
+    }
+    return fail(ErrorCode::kInput,
+                "{}: phase '{}' lasts {}, too short to prove its faults; let it last at least {}",
+                phase->position.to_string(), planned.name,
+                format_duration(planned.until - planned.from),
+                format_duration(planned.kill_after + kShortest));
+  }
   record_.plan_json = plan_to_json(plan_, cluster_);
   for (const NodeProgramme& programme : plan_.programmes) {
     nodes_[programme.node].group = programme.group;
@@ -208,6 +222,8 @@ Status RunSession::arm() {
     }
     book_hash = replies[i]->book_hash();
   }
+  // Loading the gate may have kept an agent from answering heartbeats.
+  patient_until_ = mono_now() + std::chrono::seconds(2);
   ZQ_CHECK(store_.put_nodes(record_.id, nodes_));
   if (!problems.empty()) return fail(ErrorCode::kUnavailable, "{}", joined(problems, "; "));
   event("fault", "", fmt::format("all nodes armed; address book {}", book_hash.value_or("empty")));
@@ -251,20 +267,16 @@ Status RunSession::baseline() {
   event("phase", "", phase.name);
   const MonoTime from = mono_now();
   const MonoTime until = from + length;
-  // The first poll falls right after arming, when probes of early nodes met gates of late ones.
-  const PathSnapshot before = poll_paths(false);
+  const PathSnapshot before = poll_paths(from + kCommandTimeout);
   ZQ_CHECK(watch(std::max(until - options_.lead, from + std::chrono::seconds(2)), phase.name, from,
                  length));
-  const PathSnapshot after = poll_paths(false);
-  const auto records = path_records("before", cluster_, plan_, before, after, std::nullopt);
-  path_records_.insert(path_records_.end(), records.begin(), records.end());
-  const Findings findings = assess_paths(records);
+  const PathSnapshot after = poll_paths(mono_now() + kCommandTimeout);
+  take_measurement(measure_paths({.name = "before", .window = {}}, cluster_, plan_, before, after));
   record_phase(phase, from, mono_now());
-  if (!findings.invalid.empty()) {
-    return fail(ErrorCode::kUnavailable, "the paths are not whole before the fault: {}",
-                joined(findings.invalid, "; "));
+  if (!findings_.invalid.empty()) {
+    const std::string problems = joined(std::exchange(findings_.invalid, {}), "; ");
+    return fail(ErrorCode::kUnavailable, "the paths are not whole before the fault: {}", problems);
   }
-  findings_.merge(findings);
   return {};
 }
 

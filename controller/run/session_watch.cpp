@@ -13,6 +13,7 @@ constexpr Nanos kFlushInterval = std::chrono::milliseconds(250);
 // An agent that has not answered a heartbeat for this long is treated as lost. Shorter than the
 // lease, so that the others heal before its own gate does.
 constexpr Nanos kSilence = std::chrono::seconds(2);
+constexpr Nanos kStall = std::chrono::milliseconds(1500);
 
 }  // namespace
 
@@ -20,10 +21,16 @@ Status RunSession::watch(MonoTime until, const std::string& phase, MonoTime phas
                          Nanos planned) {
   while (true) {
     if (stop_.stop_requested()) return fail(ErrorCode::kCancelled, "stopped by the user");
-    ZQ_CHECK(check_health());
-    ZQ_CHECK(check_abort());
     const MonoTime now = mono_now();
-    if (armed_ && now >= next_poll_) poll_paths(true);
+    // After a pause of our own (a stopped process, a busy machine) answers wait to be read.
+    if (now - last_look_ > kStall) patient_until_ = now + kSilence;
+    last_look_ = now;
+    ZQ_CHECK(check_health());
+    if (now >= next_abort_check_) {
+      next_abort_check_ = now + kFlushInterval;
+      ZQ_CHECK(check_abort());
+    }
+    if (armed_ && now >= next_poll_) poll_paths();
     if (now >= next_flush_) {
       flush();
       if (!phase.empty()) listener_.tick(phase, now - phase_from, planned, hub_->series());
@@ -47,7 +54,7 @@ Status RunSession::check_health() {
                   "the agent of {} is gone ({}); its gate passes everything within {}", node,
                   health[i].error, format_duration(options_.arm.lease));
     }
-    if (health[i].last_reply && now - *health[i].last_reply > kSilence) {
+    if (health[i].last_reply && now - *health[i].last_reply > kSilence && now > patient_until_) {
       lost_agents_.insert(node);
       return fail(ErrorCode::kUnavailable,
                   "the agent of {} has not answered for {}; its gate passes everything within {}",
@@ -72,26 +79,44 @@ Status RunSession::check_abort() {
   return fail(ErrorCode::kRefused, "the limit abort_if = \"{}\" was reached", abort_if->text());
 }
 
-PathSnapshot RunSession::poll_paths(bool as_signals) {
+PathSnapshot RunSession::poll_paths(std::optional<MonoTime> complete_until) {
   zonequake::PathsRequest request;
   *request.mutable_run() = run_;
-  const auto replies = fleet_->measure_paths(request, kPollTimeout);
   PathSnapshot snapshot;
-  for (std::size_t i = 0; i < replies.size(); ++i) {
-    if (replies[i]) snapshot.add(cluster_, static_cast<NodeId>(i), *replies[i]);
-  }
+  do {
+    const auto replies = fleet_->measure_paths(request, kPollTimeout);
+    snapshot = {};
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      if (!replies[i]) continue;
+      const Nanos offset = fleet_->clock(i).value_or(ClockEstimate{}).offset;
+      snapshot.add(node_index_, static_cast<NodeId>(i), *replies[i],
+                   mono_from_ns(replies[i]->at_mono_ns()) - offset);
+    }
+  } while (complete_until && snapshot.answers() < cluster_.nodes.size() &&
+           mono_now() < *complete_until && !stop_.stop_requested());
   const MonoTime now = mono_now();
-  if (as_signals && !last_poll_.paths().empty()) {
+  if (!last_poll_.paths().empty()) {
     hub_->add(path_samples(cluster_, last_poll_, snapshot, now), 3 * kPollInterval);
   }
   last_poll_ = snapshot;
   next_poll_ = now + kPollInterval;
+  // The time that a silent agent made us wait is not the others' silence.
+  last_look_ = now;
   return snapshot;
+}
+
+void RunSession::take_measurement(PathMeasurement measurement) {
+  findings_.merge(assess_paths(measurement.records));
+  std::move(measurement.unmeasured.begin(), measurement.unmeasured.end(),
+            std::back_inserter(findings_.inconclusive));
+  std::move(measurement.records.begin(), measurement.records.end(),
+            std::back_inserter(path_records_));
 }
 
 void RunSession::flush() {
   next_flush_ = mono_now() + kFlushInterval;
-  if (Status written = hub_->flush(store_, record_.id); !written) {
+  if (Status written = hub_->flush(store_, record_.id); !written && !flush_failed_) {
+    flush_failed_ = true;
     invalidate("observations could not be stored: " + written.error().message);
   }
 }

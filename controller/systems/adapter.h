@@ -76,7 +76,7 @@ class WriteWorkload {
   virtual ~WriteWorkload() = default;
   [[nodiscard]] virtual std::vector<NodeProbe> probes(bool read_back) const = 0;
   virtual std::vector<Sample> interpret(const Answer& answer) = 0;
-  // All nodes have read everything back.
+  // All nodes have read everything back and removed what they wrote.
   [[nodiscard]] virtual bool complete() const = 0;
 };
 Result<std::unique_ptr<WriteWorkload>> make_write_workload(const Cluster& cluster,

@@ -5,7 +5,7 @@
 namespace zq {
 
 // Allowances, in seconds.
-inline constexpr double kSeen = 2;             // two rounds of our probes and one slow answer
+inline constexpr double kSeen = 3;             // two rounds of our probes and an answer of 2 s
 inline constexpr double kContainerStart = 10;  // from "assigned" to answering, on a busy machine
 inline constexpr double kContainerStop = 5;    // beyond the grace period
 inline constexpr double kDaemonStart = 15;     // a killed dockerd that is started again

@@ -182,8 +182,7 @@ Result<std::unique_ptr<Adapter>> make_etcd_adapter(const Cluster& cluster,
   ZQ_CHECK(check_options(system, {"election_timeout_ms", "heartbeat_ms"}));
   ZQ_TRY(const double election, option_ms(system, "election_timeout_ms", etcd::kElection));
   ZQ_TRY(const double heartbeat, option_ms(system, "heartbeat_ms", etcd::kHeartbeat));
-  ZQ_TRY(const std::vector<Place> places, places_of(cluster, system));
-  std::vector<Place> members = voting(places);
+  ZQ_TRY(std::vector<Place> members, places_of(cluster, system));
   std::vector<HttpEndpoint> endpoints;
   for (const Place& member : members) {
     ZQ_TRY(HttpEndpoint endpoint, parse_http_endpoint(system, member.endpoint));

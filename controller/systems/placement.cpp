@@ -40,14 +40,6 @@ Result<std::vector<Place>> places_of(const Cluster& cluster, const SystemSpec& s
   return places;
 }
 
-std::vector<Place> voting(const std::vector<Place>& places) {
-  std::vector<Place> voters;
-  for (const Place& place : places) {
-    if (place.has_role("master") || place.has_role("coordinator")) voters.push_back(place);
-  }
-  return voters.empty() ? places : voters;
-}
-
 const Place* find_place(const std::vector<Place>& places, NodeId id) {
   const auto found = std::ranges::lower_bound(places, id, {}, &Place::id);
   return found == places.end() || found->id != id ? nullptr : &*found;

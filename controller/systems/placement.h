@@ -24,8 +24,6 @@ struct Place {
 [[nodiscard]] std::vector<Place> node_places(const Cluster& cluster, const SystemSpec& system);
 // The same with endpoints; kInput when there are none.
 Result<std::vector<Place>> places_of(const Cluster& cluster, const SystemSpec& system);
-// Those that vote: with the role master or coordinator, or all when none has either.
-[[nodiscard]] std::vector<Place> voting(const std::vector<Place>& places);
 // `places` in file order, as all functions here give them.
 [[nodiscard]] const Place* find_place(const std::vector<Place>& places, NodeId id);
 

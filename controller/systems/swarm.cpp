@@ -286,11 +286,19 @@ class SwarmAdapter final : public Adapter {
     const zonequake::Observation& seen = answer.observation;
     if (seen.outcome() == Outcome::TIMED_OUT) accepts = 0;
     if (seen.outcome() == Outcome::ANSWER) {
-      // "Out of sequence": the node's record changed between the client's read and its write. The
-      // leader answered, but this says nothing about commits.
-      const bool collided = seen.body().find("out of sequence") != std::string::npos ||
-                            seen.error().find("out of sequence") != std::string::npos;
-      if (!collided) accepts = seen.status() == 0 ? 1 : 0;
+      // "Out of sequence": the node's record changed between the client's read and its write. "Not
+      // found": the node's host name is not its name in the cluster file. The leader answered, but
+      // neither says anything about commits.
+      const bool says_nothing = std::ranges::any_of(
+          std::array{"out of sequence", "not found"}, [&](const char* text) {
+            return seen.body().find(text) != std::string::npos ||
+                   seen.error().find(text) != std::string::npos;
+          });
+      if (seen.status() == 0) {
+        accepts = 1;
+      } else if (!says_nothing) {
+        accepts = 0;
+      }
     }
     return book_.settle(answer, {{node_series("scheduler.accepts", place, system_), accepts}},
                         Unnamed::kUnknown);

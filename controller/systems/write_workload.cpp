@@ -45,23 +45,26 @@ class SystemWorkload final : public WriteWorkload {
   std::vector<Sample> interpret(const Answer& answer) override {
     const Place* const place = find_place(servers_, answer.node);
     if (place == nullptr || answer.probe != system_ + "/write") return {};
-    std::optional<double> attempted, acknowledged, lost;
+    std::optional<double> attempted, acknowledged, lost, read_back;
     if (answer.observation.outcome() == zonequake::Observation::ANSWER) {
       const json root = parse_json(answer.observation.body());
       attempted = json_number(root, {"attempted"});
       acknowledged = json_number(root, {"acknowledged"});
       // Before everything is read back nobody knows.
       if (json_bool(root, {"read_back"}).value_or(false)) lost = json_number(root, {"lost"});
-      if (lost) read_back_.insert(place->id);
+      if (attempted) read_back = lost ? 1 : 0;
+      // The keys are removed after that; a run must not end in between.
+      if (lost && json_bool(root, {"cleaned"}).value_or(false)) done_.insert(place->id);
     }
     return book_.settle(answer,
                         {{node_series("write.attempted", *place, system_), attempted},
                          {node_series("write.acknowledged", *place, system_), acknowledged},
+                         {node_series("write.read_back", *place, system_), read_back},
                          {node_series("write.lost", *place, system_), lost}},
                         Unnamed::kUnknown);
   }
 
-  bool complete() const override { return read_back_.size() == servers_.size(); }
+  bool complete() const override { return done_.size() == servers_.size(); }
 
  private:
   std::string system_, kind_;
@@ -69,7 +72,7 @@ class SystemWorkload final : public WriteWorkload {
   std::string run_;
   Nanos every_;
   SeriesBook book_;
-  std::set<NodeId> read_back_;
+  std::set<NodeId> done_;
 };
 
 }  // namespace
@@ -83,8 +86,7 @@ Result<std::unique_ptr<WriteWorkload>> make_write_workload(const Cluster& cluste
                 "have one",
                 system.position.to_string(), system.name, system.kind);
   }
-  ZQ_TRY(const std::vector<Place> places, places_of(cluster, system));
-  std::vector<Place> servers = voting(places);
+  ZQ_TRY(std::vector<Place> servers, places_of(cluster, system));
   for (Place& server : servers) {
     if (system.kind == "zookeeper") {
       ZQ_CHECK(parse_host_port(system, server.endpoint));

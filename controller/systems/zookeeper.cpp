@@ -181,8 +181,7 @@ Result<std::unique_ptr<Adapter>> make_zookeeper_adapter(const Cluster& cluster,
   ZQ_CHECK(check_options(system, {"max_notification_ms"}));
   ZQ_TRY(const double max_notification,
          option_ms(system, "max_notification_ms", zookeeper::kMaxNotification));
-  ZQ_TRY(const std::vector<Place> places, places_of(cluster, system));
-  std::vector<Place> servers = voting(places);
+  ZQ_TRY(std::vector<Place> servers, places_of(cluster, system));
   std::vector<HostPort> endpoints;
   for (const Place& server : servers) {
     ZQ_TRY(HostPort endpoint, parse_host_port(system, server.endpoint));

@@ -42,6 +42,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SwarmAgentZonePartitioned", "t1-c2-agent-zone-partitioned", "swarm-one-zone.toml"},
         Case{"SwarmAgentZoneFails", "t1-c1-agent-zone-fails", "swarm-one-zone.toml"},
         Case{"SwarmMastersZoneFails", "t1-c3-masters-zone-fails", "swarm-one-zone.toml"},
+        Case{"SwarmAcrossZonesControl", "control-swarm", "swarm-cross-zone.toml"},
         Case{"ZookeeperControl", "control-zookeeper", "zookeeper-3.toml"},
         Case{"ZookeeperLeaderZone", "t2-c6-zookeeper-leader-zone", "zookeeper-3.toml"},
         Case{"ZookeeperFiveLeaderZone", "t2-c6-zookeeper-leader-zone", "zookeeper-5.toml"},

@@ -144,7 +144,7 @@ Fault evidence: packets inside the windows; times from the opening
   a     b   partition  sender      all 2       900       0       0  -2ms       +1ms to +4ms
   b     a   partition  sender      all 1       800       0       0  -1ms       +1ms
   b     a   partition  receiver    1 of 2      300       0       0  -1ms       +2ms
-  first drops lie +1ms to +4ms behind the opening, a spread of 3ms; the longest gap between packets around it was 7ms
+  first drops spread over 3ms on 3 nodes; largest gap between packets around T 7ms
 
 Paths: probes received/sent
   From  To  before      during:partition  after
@@ -171,6 +171,18 @@ TEST_F(ReportTest, SaysWhyARunIsInvalid) {
   const auto coloured = render_run(store(), run, true);
   ASSERT_TRUE(coloured);
   EXPECT_THAT(*coloured, HasSubstr("\x1b[33minvalid\x1b[0m"));
+}
+
+TEST_F(ReportTest, TheNewestJudgingIsInTheHeader) {
+  const RunId run = recorded();
+  ASSERT_TRUE(store().add_event(
+      run, {kFault + 200 * kSecond, "judged", "", "judged again under a.toml: passed -> failed"}));
+  ASSERT_TRUE(store().add_event(
+      run, {kFault + 300 * kSecond, "judged", "", "judged again under b.toml: failed -> passed"}));
+  ASSERT_TRUE(store().finish_run(run, RunVerdict::kPassed, ""));
+  EXPECT_THAT(rendered(run), HasSubstr("verdict     passed\n"
+                                       "              judged again under b.toml: failed -> passed\n"
+                                       "  cluster "));
 }
 
 TEST_F(ReportTest, LeaksDeadPathsAndUntestedOnesAreNamed) {

@@ -18,6 +18,7 @@ struct Fixture {
   Cluster cluster;
   Plan plan;
   std::vector<FaultEvidenceRecord> evidence;
+  std::vector<PathRecord> paths;
 
   Fixture() {
     cluster.nodes.resize(2);
@@ -27,6 +28,10 @@ struct Fixture {
     const std::vector<Window> windows{{Nanos{0}, std::chrono::seconds(10)}};
     for (NodeId node = 0; node < 2; ++node) {
       const GroupId peer = 1 - node;
+      PathRecord& path = paths.emplace_back();
+      path.from = cluster.nodes[node].name;
+      path.to = cluster.nodes[peer].name;
+      path.sent = path.sent_in_window = 100;
       plan.programmes.push_back(
           {.node = node,
            .group = node,
@@ -52,7 +57,7 @@ struct Fixture {
   }
 
   [[nodiscard]] Findings assess() const {
-    return assess_gates(plan, cluster, mono_from_ns(kT), evidence);
+    return assess_gates(plan, cluster, mono_from_ns(kT), evidence, paths);
   }
 };
 
@@ -70,10 +75,24 @@ TEST(Gates, BorderWithoutDropsDidNotBite) {
   EXPECT_THAT(findings.invalid[0], HasSubstr("from {b1} to {a1}"));
 }
 
-TEST(Gates, MissingEvidenceDidNotBiteEither) {
+TEST(Gates, WithoutAnAttemptItIsOpenWhetherItBites) {
   Fixture fixture;
+  fixture.evidence[2].dropped_packets = 0;
+  fixture.paths[1].sent_in_window = 0;
+  const Findings findings = fixture.assess();
+  EXPECT_THAT(findings.invalid, IsEmpty());
+  ASSERT_THAT(findings.inconclusive, SizeIs(1));
+  EXPECT_THAT(findings.inconclusive[0], HasSubstr("from {b1} to {a1}"));
+}
+
+TEST(Gates, EveryNodeMustTellOfEveryWindow) {
+  Fixture fixture;
+  fixture.evidence.erase(fixture.evidence.begin() + 1);  // a1's ingress
+  Findings findings = fixture.assess();
+  ASSERT_THAT(findings.invalid, SizeIs(1));
+  EXPECT_THAT(findings.invalid[0], HasSubstr("a1 gave no evidence"));
   fixture.evidence.clear();
-  EXPECT_THAT(fixture.assess().invalid, SizeIs(2));
+  EXPECT_THAT(fixture.assess().invalid, SizeIs(4));  // two nodes, two directions that did not bite
 }
 
 TEST(Gates, PacketsPassedInsideTheWindowMakeItInvalid) {

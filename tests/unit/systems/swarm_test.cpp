@@ -277,19 +277,19 @@ TEST_F(SwarmTest, BoundsFollowTheLiveConfiguration) {
   EXPECT_EQ(adapter_->version(), "20.10.24+dfsg1");
   auto timers = adapter_->timers();
   EXPECT_DOUBLE_EQ(timers["heartbeat_period"].seconds, 1);
-  EXPECT_DOUBLE_EQ(timers["unreachable_max"].seconds, 3 * 1.5 + 2);
+  EXPECT_DOUBLE_EQ(timers["unreachable_max"].seconds, 3 * 1.5 + 3);
   EXPECT_DOUBLE_EQ(timers["restart_delay"].seconds, 0.5);
   EXPECT_DOUBLE_EQ(timers["reschedule_max"].seconds, 0.5 + 1 + 10);
   EXPECT_DOUBLE_EQ(timers["stop_grace"].seconds, 1);
-  EXPECT_DOUBLE_EQ(timers["reregister_max"].seconds, 8 + 5 + 8 + 1 + 5 + 2);
-  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 22);
-  EXPECT_DOUBLE_EQ(timers["election_max"].seconds, 42);
+  EXPECT_DOUBLE_EQ(timers["reregister_max"].seconds, 8 + 5 + 8 + 1 + 5 + 3);
+  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 23);
+  EXPECT_DOUBLE_EQ(timers["election_max"].seconds, 43);
   EXPECT_NE(timers["unreachable_max"].derivation.find("heartbeat period 1s"), std::string::npos);
 
   json info = json::parse(fixture("swarm-info.json"));
   info["Swarm"]["Cluster"]["Spec"]["Dispatcher"]["HeartbeatPeriod"] = 5'000'000'000;
   adapter_->interpret(answer(kM1, "swarm/info", info.dump()));
-  EXPECT_DOUBLE_EQ(adapter_->timers()["unreachable_max"].seconds, 3 * 5.5 + 2);
+  EXPECT_DOUBLE_EQ(adapter_->timers()["unreachable_max"].seconds, 3 * 5.5 + 3);
 }
 
 // A manager without a quorum still says "ControlAvailable", and shows a spec of zeros.

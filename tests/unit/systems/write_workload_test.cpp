@@ -43,7 +43,7 @@ TEST_F(WriteWorkloadTest, WritesThroughEveryNodesOwnServer) {
 
 TEST_F(WriteWorkloadTest, LossIsUnknownUntilReadBack) {
   auto samples = workload_->interpret(silence(0, "etcd/write", kFailed));
-  EXPECT_EQ(samples.size(), 3U);
+  EXPECT_EQ(samples.size(), 4U);
   EXPECT_TRUE(all_unknown(samples));
   expect_known_names(samples);
 
@@ -56,6 +56,7 @@ TEST_F(WriteWorkloadTest, LossIsUnknownUntilReadBack) {
   samples = workload_->interpret(
       answer(0, "etcd/write", R"({"attempted":12,"acknowledged":10,"read_back":false,"lost":0})"));
   EXPECT_EQ(value_of(samples, "write.lost", {}), std::nullopt);
+  EXPECT_EQ(value_of(samples, "write.read_back", {}), 0);
   EXPECT_FALSE(workload_->complete());
 
   for (const NodeId node : {0U, 1U, 2U}) {
@@ -64,6 +65,11 @@ TEST_F(WriteWorkloadTest, LossIsUnknownUntilReadBack) {
         node, "etcd/write",
         R"({"attempted":12,"acknowledged":10,"read_back":true,"lost":3,"lost_keys":["k"]})"));
     EXPECT_EQ(value_of(samples, "write.lost", {}), 3);
+    EXPECT_EQ(value_of(samples, "write.read_back", {}), 1);
+    EXPECT_FALSE(workload_->complete()) << "its keys are still there";
+    workload_->interpret(answer(
+        node, "etcd/write",
+        R"({"attempted":12,"acknowledged":10,"read_back":true,"lost":3,"cleaned":true})"));
   }
   EXPECT_TRUE(workload_->complete());
 }
