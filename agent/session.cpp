@@ -93,18 +93,26 @@ Result<zonequake::ArmReply> Session::arm(const zonequake::ArmRequest& request,
                                          const std::optional<GateExemption>& control) {
   ZQ_TRY(auto order, read_arm(request, options_.node));
   if (control) order.gate.exempt.push_back(*control);
+  const std::lock_guard turn(turn_);
+  {
+    const std::lock_guard lock(mutex_);
+    ZQ_CHECK(check_fence(request.run()));
+    if (run_) {
+      ZQ_CHECK(check_repeated(request));
+      return run_->reply;
+    }
+    if (last_ && last_->run == order.run && last_->epoch == order.epoch &&
+        last_->ended != kDisarmed) {
+      return fail(ErrorCode::kRefused, "run {} has already ended on node {}: {}; start a new run",
+                  order.run, options_.node, last_->ended);
+    }
+  }
+  // Takes seconds with a large book. Having the turn is enough: no other call can arm meanwhile.
+  ZQ_TRY(const auto removed, clean_leftovers(options_.state_dir));
+  for (const auto& line : removed) spdlog::warn("left by an earlier run, removed: {}", line);
+  ZQ_TRY(auto run, make_run(std::move(order), request));
   const std::lock_guard lock(mutex_);
-  ZQ_CHECK(check_fence(request.run()));
-  if (run_) {
-    ZQ_CHECK(check_repeated(request));
-    return run_->reply;
-  }
-  if (last_ && last_->run == order.run && last_->epoch == order.epoch &&
-      last_->ended != kDisarmed) {
-    return fail(ErrorCode::kRefused, "run {} has already ended on node {}: {}; start a new run",
-                order.run, options_.node, last_->ended);
-  }
-  ZQ_TRY(run_, make_run(std::move(order), request));
+  run_ = std::move(run);
   last_changes_.clear();
   remember({run_->order.run, run_->order.epoch, run_->uplinks, ""});
   spdlog::info("run {}: armed, {} addresses in {} groups, {} uplinks", run_->order.run,
@@ -204,6 +212,7 @@ Result<zonequake::EvidenceReply> Session::read_evidence(const zonequake::Evidenc
 }
 
 Result<zonequake::HealReply> Session::heal(const zonequake::HealRequest& request) {
+  const std::lock_guard turn(turn_);
   const std::lock_guard lock(mutex_);
   ZQ_CHECK(check_fence(request.run()));
   zonequake::HealReply reply;
@@ -217,6 +226,7 @@ Result<zonequake::HealReply> Session::heal(const zonequake::HealRequest& request
 }
 
 Result<zonequake::DisarmReply> Session::disarm(const zonequake::DisarmRequest& request) {
+  const std::lock_guard turn(turn_);
   const std::lock_guard lock(mutex_);
   ZQ_CHECK(check_fence(request.run()));
   if (run_) ZQ_CHECK(let_go(std::string(kDisarmed)));

@@ -62,7 +62,7 @@ class Session {
   struct Run;
 
   explicit Session(SessionOptions options);
-  // With mutex_ held, all of these.
+  // With mutex_ held, all of these but make_run().
   Result<Run*> held_by(const zonequake::RunRef& ref);
   Status check_fence(const zonequake::RunRef& ref);
   Status check_epoch(const zonequake::RunRef& ref, std::uint64_t newest) const;
@@ -77,7 +77,8 @@ class Session {
   void watch(const std::stop_token& stop);
 
   const SessionOptions options_;
-  std::mutex mutex_;
+  std::mutex turn_;   // taken before mutex_ by what begins and ends a run, for the whole of it
+  std::mutex mutex_;  // of all that follows; not held while a run is made, so that beats go on
   std::condition_variable_any wake_;
   std::unique_ptr<Run> run_;
   std::optional<RunRecord> last_;          // the newest run, held or not

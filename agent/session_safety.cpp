@@ -88,6 +88,7 @@ Status Session::let_go(const std::string& why) {
 }
 
 void Session::release(const std::string& why) {
+  const std::lock_guard turn(turn_);
   const std::lock_guard lock(mutex_);
   if (!run_) return;
   if (auto released = let_go(why); !released) spdlog::error("{}", released.error().message);

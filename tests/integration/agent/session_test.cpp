@@ -97,5 +97,33 @@ TEST(SessionEvidence, AFailureToReadItAtTheHealIsNotSilence) {
   EXPECT_EQ(error_of(armed.evidence()), evidence.error().message);
 }
 
+TEST(SessionBeats, AreAnsweredWhileTheNodeIsArmed) {
+  const Armed armed;
+  auto request = armed.arm_request();
+  for (std::uint32_t i = 0; i < 40'000; ++i) {
+    Armed::list(request, IpAddress::from_v4(0x0a430000U + i).to_string(), 128, 1);  // 10.67.0.0
+  }
+  std::atomic<bool> done = false;
+  const MonoTime begun = mono_now();
+  std::jthread arming([&] {
+    EXPECT_EQ(error_of(armed.arm(request)), "");
+    done = true;
+  });
+  int answers = 0;
+  Nanos slowest{};
+  while (!done) {
+    const MonoTime asked = mono_now();
+    ASSERT_EQ(error_of(armed.session().beat(armed.about<zonequake::Beat>(), asked)), "");
+    slowest = std::max<Nanos>(slowest, mono_now() - asked);
+    ++answers;
+    std::this_thread::sleep_for(5ms);
+  }
+  fmt::print("{} beats answered in the {} of arming, the slowest in {}\n", answers,
+             format_duration(mono_now() - begun), format_duration(slowest));
+  EXPECT_GT(answers, 5);
+  EXPECT_LT(slowest, 1s);
+  EXPECT_EQ(armed.session().holder(), request.run().run());
+}
+
 }  // namespace
 }  // namespace zq::test

@@ -105,6 +105,26 @@ TEST(Survival, ControllerGone) {
   }
 }
 
+// As after a detach that failed while the agent lived on.
+TEST(Survival, LeftoversOfAnEarlierRunDoNotStrandTheNode) {
+  Fleet fleet(2);
+  fleet.arm();
+  fleet.stop_heart(0);
+  fleet[0].process().signal(SIGKILL);
+  (void)fleet[0].process().wait();
+  const std::string journal = fleet[0].state_dir() + "/gate.journal";
+  std::filesystem::rename(journal, journal + ".hidden");
+  fleet[0].start();
+  EXPECT_NE(network(fleet[0], fleet[1].v4()), fleet.dump_before(0));
+  std::filesystem::rename(journal + ".hidden", journal);
+  auto next = fleet.arm_request(fleet[0]);
+  next.mutable_run()->set_run("next");
+  const auto armed = fleet[0].arm(next);
+  ASSERT_EQ(armed.code(), kOk) << armed.status.error_message();
+  EXPECT_EQ(armed.reply.dump(), fleet.dump_before(0)) << "cleaned before it looks";
+  EXPECT_EQ(fleet[0].disarm(next.run()).reply.dump(), fleet.dump_before(0));
+}
+
 TEST(Survival, AgentToldToEndInsideTheFault) {
   Fleet fleet(2);
   fleet.arm();
