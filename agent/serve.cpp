@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -55,6 +56,28 @@ void wait_for_stop(int event) {
   pollfd polled{event, POLLIN, 0};
   while (::poll(&polled, 1, -1) < 1) {
   }
+}
+
+// gRPC takes over the path of a unix socket, whoever listens there. kRefused when somebody does.
+Status check_free(const std::string& listen) {
+  if (!listen.starts_with(kUnix)) return {};
+  const std::string path = listen.substr(kUnix.size());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return fail_errno(errno, "making a unix socket");
+  // EAGAIN: it lives, but has not come round to those who connected before.
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+      errno != EAGAIN) {
+    return {};
+  }
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  (void)::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return fail(ErrorCode::kRefused,
+              "--listen {}: {} listens there already; stop it first, or choose another path",
+              listen, peer.pid > 0 ? fmt::format("process {}", peer.pid) : "another process");
 }
 
 Result<std::unique_ptr<grpc::Server>> listen_on(AgentService& service, const std::string& address) {
@@ -140,6 +163,7 @@ Result<UniqueFd> lock_state_dir(const std::string& state_dir) {
 
 Status serve(const ServeOptions& options) {
   ZQ_CHECK(check_listen(options.listen));
+  ZQ_CHECK(check_free(options.listen));
   ZQ_TRY(const UniqueFd lock, lock_state_dir(options.state_dir));
   const UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return fail_errno(errno, "making an event descriptor");

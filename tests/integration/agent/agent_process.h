@@ -52,6 +52,7 @@ class Child {
     pid_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
+  [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] std::string output() const { return read_file(log_); }
 
  private:

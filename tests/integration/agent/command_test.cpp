@@ -70,6 +70,39 @@ TEST(Command, RefusesASecondAgentOnTheSameState) {
   EXPECT_TRUE(fleet[0].describe().status.ok());
 }
 
+TEST(Command, RefusesASecondAgentOnTheSameSocket) {
+  Fleet fleet(1);
+  const TempDir other;
+  const std::vector<std::string> serve{"serve",
+                                       "--node",
+                                       "other",
+                                       "--listen",
+                                       "unix:" + fleet[0].socket(),
+                                       "--state-dir",
+                                       other.path(),
+                                       "--netns",
+                                       fleet[0].netns().name()};
+  const auto refused = [&] {
+    const auto second = run_agent(serve);
+    EXPECT_EQ(second.code, 64);
+    EXPECT_NE(second.output.find(fleet[0].socket()), std::string::npos) << second.output;
+    EXPECT_NE(second.output.find(fmt::format("process {} listens", fleet[0].process().pid())),
+              std::string::npos)
+        << second.output;
+  };
+  refused();
+  EXPECT_TRUE(fleet[0].describe().status.ok());
+  fleet[0].process().signal(SIGSTOP);
+  refused();
+  fleet[0].process().signal(SIGCONT);
+  EXPECT_TRUE(fleet[0].describe().status.ok());
+  // The path that a killed agent leaves is taken over.
+  fleet[0].process().signal(SIGKILL);
+  (void)fleet[0].process().wait();
+  ASSERT_TRUE(std::filesystem::exists(fleet[0].socket()));
+  fleet[0].start();
+}
+
 TEST(Command, CleansAfterAnAgentThatDied) {
   Fleet fleet(2);
   fleet.arm();
