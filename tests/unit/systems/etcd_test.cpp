@@ -90,16 +90,16 @@ TEST_F(EtcdTest, LearnersDoNotVote) {
 }
 
 TEST_F(EtcdTest, BoundsComeFromTheOptions) {
-  EXPECT_DOUBLE_EQ(adapter_->timers()["leader_exit_max"].seconds, 2 + 0.1 + 2);
+  EXPECT_DOUBLE_EQ(adapter_->timers()["leader_exit_max"].seconds, 2 + 0.1 + 3);
   EXPECT_FALSE(adapter_->ready());
   leads(status(0, "leader"));
   EXPECT_TRUE(adapter_->ready());
   cluster_.systems[0].options = {{"election_timeout_ms", "200"}, {"heartbeat_ms", "20"}};
   adapter_ = adapter_of(cluster_);
   auto timers = adapter_->timers();
-  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 0.4 + 0.02 + 2);
-  EXPECT_DOUBLE_EQ(timers["election_max"].seconds, 0.8 + 0.02 + 2);
-  EXPECT_DOUBLE_EQ(timers["reregister_max"].seconds, 5 + 1.2 + 0.8 + 2);
+  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 0.4 + 0.02 + 3);
+  EXPECT_DOUBLE_EQ(timers["election_max"].seconds, 0.8 + 0.02 + 3);
+  EXPECT_DOUBLE_EQ(timers["reregister_max"].seconds, 5 + 1.2 + 0.8 + 3);
 }
 
 }  // namespace

@@ -93,15 +93,15 @@ TEST_F(ZooKeeperTest, BoundsFollowTheLiveConfiguration) {
   EXPECT_DOUBLE_EQ(timers["tick_time"].seconds, 0.2);
   EXPECT_DOUBLE_EQ(timers["sync_limit_time"].seconds, 1);
   EXPECT_DOUBLE_EQ(timers["init_limit_time"].seconds, 10);
-  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 1 + 0.4 + 2);
-  EXPECT_DOUBLE_EQ(timers["election_max"].seconds, 1 + 5 + 0.4 + 1 + 2);
-  EXPECT_DOUBLE_EQ(timers["reregister_max"].seconds, 1 + 60 + 5 + 10 + 2);
+  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 1 + 0.4 + 3);
+  EXPECT_DOUBLE_EQ(timers["election_max"].seconds, 1 + 5 + 0.4 + 1 + 3);
+  EXPECT_DOUBLE_EQ(timers["reregister_max"].seconds, 1 + 60 + 5 + 10 + 3);
 
   // The slowest server counts, and a kernel without the sysctl has TCP's constant.
   adapter_->interpret(answer(2, "zookeeper/conf", "tickTime=2000\nsyncLimit=5\ninitLimit=10\n", 0));
   adapter_->interpret(answer(2, "zookeeper/tcp", "", 1));
   timers = adapter_->timers();
-  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 2 * 5 + 4 + 2);
+  EXPECT_DOUBLE_EQ(timers["leader_exit_max"].seconds, 2 * 5 + 4 + 3);
   EXPECT_DOUBLE_EQ(timers["tcp_rto_max"].seconds, 120);
 }
 
@@ -119,7 +119,7 @@ TEST_F(ZooKeeperTest, OptionsAreChecked) {
   adapter_ = adapter_of(cluster_);
   adapter_->interpret(answer(0, "zookeeper/conf", fixture("zookeeper-conf.txt"), 0));
   adapter_->interpret(answer(0, "zookeeper/tcp", "1000", 0));
-  EXPECT_DOUBLE_EQ(adapter_->timers()["reregister_max"].seconds, 1 + 0.5 + 5 + 10 + 2);
+  EXPECT_DOUBLE_EQ(adapter_->timers()["reregister_max"].seconds, 1 + 0.5 + 5 + 10 + 3);
   for (const char* bad : {"", "0", "-5", "5s", "99999999999"}) {
     cluster_.systems[0].options["max_notification_ms"] = bad;
     EXPECT_FALSE(make_adapter(cluster_, cluster_.systems[0])) << bad;
