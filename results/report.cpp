@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "results/report_sections.h"
@@ -117,6 +118,10 @@ std::string render_header(const RunReport& report) {
   text += "\n" + field(report, "verdict",
                        styled(to_string(run.verdict), style_of(run.verdict), report.color));
   text += field(report, "because", run.reason);
+  const auto judged =
+      std::find_if(report.events.rbegin(), report.events.rend(),
+                   [](const EventRecord& event) { return event.kind == kJudgedEvent; });
+  if (judged != report.events.rend()) text += field(report, "", judged->text);
   text +=
       field(report, "cluster",
             run.cluster_path.empty() ? run.cluster_name

@@ -6,6 +6,9 @@
 #include <optional>
 #include <tuple>
 
+#include "results/dump_difference.h"
+#include "results/fault_start.h"
+#include "results/path_passes.h"
 #include "results/report_sections.h"
 #include "results/table.h"
 
@@ -86,29 +89,11 @@ std::string dropping_nodes(const Border& border) {
   return fmt::format("{} of {}", border.nodes - border.silent, border.nodes);
 }
 
-// Senders tell the instant: what they drop never gets to a receiver, which then drops only what was
-// under way, or nothing. Receivers count where no sender has an agent.
-std::string spread_line(const std::vector<FaultEvidenceRecord>& evidence) {
-  const bool senders =
-      std::any_of(evidence.begin(), evidence.end(), [](const FaultEvidenceRecord& one) {
-        return one.direction == "egress" && one.first_dropped_ns != 0;
-      });
-  std::optional<std::int64_t> first, last, gap;
-  for (const FaultEvidenceRecord& one : evidence) {
-    if (one.first_dropped_ns == 0 || (senders && one.direction != "egress")) continue;
-    keep_least(first, one.first_dropped_ns - one.from_mono_ns);
-    keep_most(last, one.first_dropped_ns - one.from_mono_ns);
-    if (one.last_passed_ns != 0) keep_most(gap, one.first_dropped_ns - one.last_passed_ns);
-  }
-  if (!first) return "  no packet was dropped anywhere\n";
-  std::string text =
-      fmt::format("  first drops lie {} to {} behind the opening, a spread of {}", offset(first),
-                  offset(last), format_duration(Nanos{*last - *first}));
-  if (gap) {
-    text += fmt::format("; the longest gap between packets around it was {}",
-                        format_duration(Nanos{*gap}));
-  }
-  return text + "\n";
+// How exactly the fault began, over all borders whose window opens at T.
+std::string fault_start_line(const RunReport& report) {
+  if (!report.run.fault_mono_ns) return "";
+  const FaultStart start = fault_start(mono_from_ns(*report.run.fault_mono_ns), report.evidence);
+  return start.nodes.empty() ? "" : "  " + start.to_string() + "\n";
 }
 
 // All paths between two groups in one stage.
@@ -118,11 +103,10 @@ struct Crossing {
   bool expected_cut = false;
 };
 
-// Whether probes crossed as the plan says. Single losses on an open path prove nothing.
+// Whether probes crossed as the plan says.
 bool as_expected(const PathRecord& path) {
   if (path.expected_cut) return path.received == 0 && path.received_in_window == 0;
-  return path.received > 0 &&
-         (path.received * 10 >= path.sent * 9 || path.received + 2 >= path.sent);
+  return path_passes(path);
 }
 
 void add(Crossing& crossing, const PathRecord& path) {
@@ -153,37 +137,15 @@ Table::Cell crossing_cell(const Crossing& crossing) {
           Style::kWarning};
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::size_t start = 0;
-  while (start < text.size()) {
-    const std::size_t end = std::min(text.find('\n', start), text.size());
-    lines.push_back(text.substr(start, end - start));
-    start = end + 1;
-  }
-  return lines;
-}
-
-// Lines that only one of the dumps has; each line of a dump is an object.
 std::string difference(const NodeRecord& node, bool color) {
-  std::multiset<std::string> before;
-  std::multiset<std::string> after;
-  for (std::string& line : lines_of(node.dump_before)) before.insert(std::move(line));
-  for (std::string& line : lines_of(node.dump_after)) after.insert(std::move(line));
-  std::vector<std::pair<std::string, Style>> lines;
-  std::vector<std::string> only;
-  std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
-                      std::back_inserter(only));
-  lines.reserve(before.size() + after.size());
-  for (const std::string& line : only) lines.emplace_back("- " + line, Style::kBad);
-  only.clear();
-  std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
-                      std::back_inserter(only));
-  for (const std::string& line : only) lines.emplace_back("+ " + line, Style::kWarning);
-  if (lines.empty()) lines.emplace_back("the same lines in another order", Style::kWarning);
+  const std::vector<std::string> lines = dump_difference(node.dump_before, node.dump_after);
+  if (lines.empty()) {
+    return "    " + styled("the same lines in another order", Style::kWarning, color) + "\n";
+  }
   std::string text;
   for (std::size_t i = 0; i < std::min(lines.size(), kDiffLinesShown); ++i) {
-    text += fmt::format("    {}\n", styled(lines[i].first, lines[i].second, color));
+    const Style style = lines[i].starts_with('-') ? Style::kBad : Style::kWarning;
+    text += fmt::format("    {}\n", styled(lines[i], style, color));
   }
   if (lines.size() > kDiffLinesShown) {
     text += fmt::format("    and {} more lines\n", lines.size() - kDiffLinesShown);
@@ -263,7 +225,7 @@ std::string render_evidence(const RunReport& report) {
                {first_drops(border)}});
   }
   return report.heading("Fault evidence: packets inside the windows; times from the opening") +
-         table.render(report.width, report.color) + spread_line(report.evidence);
+         table.render(report.width, report.color) + fault_start_line(report);
 }
 
 std::string render_paths(const RunReport& report) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/base/error.h"
@@ -85,9 +86,12 @@ struct PathRecord {
   std::int64_t rtt_p50_ns = 0;
 };
 
+// Kind of the events that say that a run was judged again, and how that changed its verdict.
+inline constexpr std::string_view kJudgedEvent = "judged";
+
 struct EventRecord {
   std::int64_t at_mono_ns = 0;
-  std::string kind;  // "phase", "fault", "violation", "agent", "process", "note"
+  std::string kind;  // "phase", "fault", "violation", "agent", "process", "note", "judged"
   std::string node;  // may be empty
   std::string text;
 };

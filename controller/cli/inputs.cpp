@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "controller/cli/exit_code.h"
+#include "controller/testbed/testbed.h"
 
 namespace zq {
 
@@ -47,14 +48,33 @@ std::string default_db() {
 Result<Store> open_store(const std::string& path) {
   ZQ_TRY(Store store, Store::open(path));
   ZQ_TRY(const std::vector<RunRecord> interrupted, store.mark_interrupted());
+  const auto testbeds = Testbed::names();
   for (const RunRecord& run : interrupted) {
     fmt::print(
         stderr,
-        "zonequake: run {} ({} {}) was interrupted: its controller is gone. Its nodes healed by "
+        "zonequake: run {} ({} {}) was interrupted: its controller is gone. Its nodes heal by "
         "themselves within the lease and orphan time; what it recorded is kept.\n",
         run.id, run.caveat, run.title);
+    if (testbeds &&
+        std::find(testbeds->begin(), testbeds->end(), run.cluster_name) != testbeds->end()) {
+      fmt::print(
+          stderr,
+          "zonequake: its testbed is still up; remove it with: zonequake testbed down --name {}\n",
+          run.cluster_name);
+    }
   }
   return store;
+}
+
+Result<Store> open_existing_store(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    return fail(ErrorCode::kInput,
+                "there is no results file {}; name it with --db or ZONEQUAKE_DB, or record a run "
+                "first",
+                path);
+  }
+  return open_store(path);
 }
 
 Result<std::map<std::string, std::string>> parse_pairs(const std::vector<std::string>& arguments,

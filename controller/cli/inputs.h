@@ -18,11 +18,15 @@ Result<std::string> find_experiment(const std::string& name);
 // The folder with catalogue/, clusters/ and recipes/: $ZONEQUAKE_DATA, or where this was built.
 std::string data_dir();
 
+inline constexpr const char* kDbHelp =
+    "SQLite file with the results; $ZONEQUAKE_DB sets the default";
 // $ZONEQUAKE_DB, or zonequake.db in the current folder.
 std::string default_db();
 
 // Opens the store and reports (to stderr) runs whose controller died.
 Result<Store> open_store(const std::string& path);
+// The same for commands that only look: a mistyped name must not make an empty file (kInput).
+Result<Store> open_existing_store(const std::string& path);
 
 // "key=value" arguments.
 Result<std::map<std::string, std::string>> parse_pairs(const std::vector<std::string>& arguments,

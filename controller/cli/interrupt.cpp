@@ -45,9 +45,9 @@ bool install() {
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return;
       if (source().request_stop()) {
-        say("\nstopping: healing all nodes\n");
+        say("\nstopping: healing and cleaning up\n");
       } else {
-        say("\nstill healing; every fault ends by itself within seconds even if this fails\n");
+        say("\nstill cleaning up; every fault ends by itself within seconds even if this fails\n");
       }
     }
   }).detach();

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,31 +25,19 @@ struct Options {
   bool json = false;
 };
 
-// Looking at results must not make an empty file of a mistyped name.
-Result<Store> open_existing(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
-    return fail(ErrorCode::kInput,
-                "there is no results file {}; name it with --db or ZONEQUAKE_DB, or record a run "
-                "first",
-                path);
-  }
-  return open_store(path);
-}
-
 Status print_runs(const Options& options) {
   RunFilter filter;
   filter.limit = options.limit;
   if (!options.caveat.empty()) filter.caveat = options.caveat;
   ZQ_TRY(filter.labels, parse_pairs(options.labels, "--label"));
-  ZQ_TRY(const Store store, open_existing(options.database));
+  ZQ_TRY(const Store store, open_existing_store(options.database));
   ZQ_TRY(const std::vector<RunRecord> runs, store.runs(filter));
   fmt::print("{}", options.json ? runs_json(runs) : render_runs(runs, wants_color(STDOUT_FILENO)));
   return {};
 }
 
 Status print_run(const Options& options) {
-  ZQ_TRY(const Store store, open_existing(options.database));
+  ZQ_TRY(const Store store, open_existing_store(options.database));
   ZQ_TRY(const RunId run, parse_run_id(store, options.run));
   if (!options.json) {
     ZQ_TRY(const std::string text, render_run(store, run, wants_color(STDOUT_FILENO)));
@@ -63,7 +50,7 @@ Status print_run(const Options& options) {
 }
 
 Status print_export(const Options& options) {
-  ZQ_TRY(const Store store, open_existing(options.database));
+  ZQ_TRY(const Store store, open_existing_store(options.database));
   ZQ_TRY(const RunId run, parse_run_id(store, options.run));
   ZQ_TRY(const std::string text, store.export_json(run));
   fmt::print("{}", text);

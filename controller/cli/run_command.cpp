@@ -10,6 +10,7 @@
 #include "controller/cli/exit_code.h"
 #include "controller/cli/inputs.h"
 #include "controller/cli/interrupt.h"
+#include "controller/cli/offline_plan.h"
 #include "controller/cli/terminal.h"
 #include "controller/run/runner.h"
 #include "results/report.h"
@@ -88,27 +89,6 @@ Status prepare_testbed(const RunArguments& arguments, const Cluster& cluster, Ow
   return {};
 }
 
-nlohmann::json outcome_json(const Store& store, const Experiment& experiment,
-                            const RunOutcome& outcome) {
-  nlohmann::json verdicts = nlohmann::json::array();
-  if (const auto records = store.verdicts(outcome.id)) {
-    for (const VerdictRecord& record : *records) {
-      nlohmann::json one{{"expectation", record.expectation},
-                         {"predicted", record.predicted},
-                         {"verdict", record.verdict},
-                         {"evidence", record.evidence},
-                         {"unit", record.unit}};
-      one["measured"] = record.measured ? nlohmann::json(*record.measured) : nlohmann::json();
-      one["bound"] = record.bound ? nlohmann::json(*record.bound) : nlohmann::json();
-      one["margin"] = record.margin ? nlohmann::json(*record.margin) : nlohmann::json();
-      verdicts.push_back(std::move(one));
-    }
-  }
-  return {{"run", outcome.id},           {"title", experiment.title},
-          {"caveat", experiment.caveat}, {"verdict", std::string(to_string(outcome.verdict))},
-          {"reason", outcome.reason},    {"expectations", verdicts}};
-}
-
 Result<int> run_all(const RunArguments& arguments) {
   RunOptions options;
   ZQ_TRY(options.labels, parse_pairs(arguments.labels, "--label"));
@@ -121,6 +101,7 @@ Result<int> run_all(const RunArguments& arguments) {
     ZQ_TRY(const std::string path, find_experiment(name));
     ZQ_TRY(Experiment experiment, load_experiment(path));
     ZQ_CHECK(check_against(experiment, cluster));
+    ZQ_CHECK(check_plannable(experiment, cluster));
     experiments.push_back(std::move(experiment));
   }
   ZQ_TRY(Store store, open_store(arguments.db));
@@ -132,9 +113,12 @@ Result<int> run_all(const RunArguments& arguments) {
   const std::stop_token stop = interrupt_token();
   int worst = kExitPassed;
   nlohmann::json results = nlohmann::json::array();
-  for (unsigned round = 0; round < arguments.repeat && !stop.stop_requested(); ++round) {
+  for (unsigned round = 0; round < arguments.repeat; ++round) {
     for (const Experiment& experiment : experiments) {
-      if (stop.stop_requested()) break;
+      if (stop.stop_requested()) {  // what was asked for and never ran
+        worst = worse_exit_code(worst, kExitAborted);
+        break;
+      }
       RunOutcome outcome;
       {
         TerminalListener listener(out, fmt::format("{}: {}", experiment.caveat, experiment.title));
@@ -142,14 +126,14 @@ Result<int> run_all(const RunArguments& arguments) {
                run_experiment(experiment, cluster, testbed.get(), store, options, listener, stop));
       }
       worst = worse_exit_code(worst, exit_code_of(outcome.verdict));
-      const bool color = ::isatty(::fileno(out)) == 1 && std::getenv("NO_COLOR") == nullptr;
-      ZQ_TRY(const std::string report, render_run(store, outcome.id, color));
+      ZQ_TRY(const std::string report, render_run(store, outcome.id, wants_color(::fileno(out))));
       std::fputs(("\n" + report + "\n").c_str(), out);
       std::fflush(out);
-      if (arguments.json) results.push_back(outcome_json(store, experiment, outcome));
+      if (!arguments.json) continue;
+      ZQ_TRY(const std::string document, run_json(store, outcome.id));
+      results.push_back(nlohmann::json::parse(document, nullptr, false));
     }
   }
-  if (stop.stop_requested()) worst = worse_exit_code(worst, kExitAborted);
   ZQ_CHECK(testbed.take_down());
   const std::string db = std::filesystem::absolute(arguments.db).string();
   if (arguments.json) {
@@ -170,20 +154,21 @@ void add_run_command(CLI::App& app, int& exit_code) {
   CLI::App* run = app.add_subcommand("run", "Run experiments against a cluster and judge them");
   run->footer(
       "Exit code: 0 passed, 1 failed, 2 invalid or inconclusive, 3 aborted, 64 bad input,\n"
-      "70 internal error; several runs exit with the worst.\n"
+      "70 internal error; several runs exit with the worst, in the order 70, 3, 1, 2, 0.\n"
       "Ctrl-C at any moment heals and disarms every node and records the run as aborted.");
   run->add_option("experiment", arguments->experiments,
                   "Experiment files, or names from the catalogue")
       ->required();
   run->add_option("--cluster,-c", arguments->cluster, "Cluster file")->required();
   run->add_flag("--testbed", arguments->testbed,
-                "Make the cluster on this machine first, and remove it afterwards (root)");
+                "Make the cluster on this machine first, and remove it afterwards; takes root");
   run->add_flag("--keep", arguments->keep, "With --testbed: leave the cluster up afterwards");
   run->add_option("--agent", arguments->agent, "With --testbed: the agent's binary")
       ->capture_default_str();
-  run->add_option("--db", arguments->db, "SQLite file for results ($ZONEQUAKE_DB)")
-      ->capture_default_str();
-  run->add_option("--label,-l", arguments->labels, "KEY=VALUE to find and compare runs by");
+  run->add_option("--db", arguments->db, kDbHelp)->capture_default_str();
+  run->add_option("--label,-l", arguments->labels,
+                  "KEY=VALUE to find and compare runs by, for each label once")
+      ->allow_extra_args(false);
   run->add_option("--repeat", arguments->repeat, "Run the whole list this many times")
       ->check(CLI::Range(1U, 10000U))
       ->capture_default_str();

@@ -1,22 +1,16 @@
 #include "controller/cli/terminal.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
+
+#include "results/table.h"
 
 namespace zq {
 namespace {
 
 constexpr Nanos kPlainInterval = std::chrono::seconds(10);
-
-std::size_t terminal_width(std::FILE* out) {
-  winsize size{};
-  if (::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
-  return 100;
-}
 
 std::string label_of(const Series& series, const char* name) {
   const auto found = series.labels.find(name);
@@ -70,7 +64,7 @@ TerminalListener::TerminalListener(std::FILE* out, std::string title)
     : out_(out),
       title_(std::move(title)),
       live_(::isatty(::fileno(out)) == 1),
-      color_(live_ && std::getenv("NO_COLOR") == nullptr) {}
+      color_(wants_color(::fileno(out))) {}
 
 TerminalListener::~TerminalListener() { clear_status(); }
 
@@ -115,7 +109,7 @@ void TerminalListener::tick(const std::string& phase, Nanos elapsed, Nanos plann
   std::string text = fmt::format("  {} {:>3}s/{}s  {}", phase, whole(elapsed).count(),
                                  whole(planned).count(), summary);
   if (live_) {
-    const std::size_t width = terminal_width(out_);
+    const std::size_t width = terminal_width();
     if (text.size() >= width) text.resize(width - 1);
     std::fputs(("\r\x1b[K" + text).c_str(), out_);
     std::fflush(out_);
