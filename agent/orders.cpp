@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::uint32_t kMaxGroups = 1U << 16;
 constexpr int kMaxTargets = 1024;
-constexpr double kMaxProbeRate = 20'000;  // per target and second
+constexpr double kMaxProbeRate = 20'000;       // per target and second
+constexpr double kMaxNodeProbeRate = 200'000;  // of all targets; about what one core can send
 constexpr std::size_t kMaxName = 128;
 constexpr std::uint32_t kDefaultLeaseMs = 3'000;
 constexpr std::uint32_t kDefaultOrphanMs = 10'000;
@@ -89,6 +90,12 @@ Result<PathProberConfig> read_paths(const zonequake::ArmRequest& request, const 
   if (request.targets_size() > kMaxTargets) {
     return fail(ErrorCode::kInput, "targets: {} entries, at most {} are possible",
                 request.targets_size(), kMaxTargets);
+  }
+  if (const double all = paths.rate * request.targets_size(); all > kMaxNodeProbeRate) {
+    return fail(ErrorCode::kInput,
+                "probe_rate {} to {} targets makes {:.0f} probes per second, at most {:.0f} are "
+                "possible: lower the rate",
+                paths.rate, request.targets_size(), all, kMaxNodeProbeRate);
   }
   for (const auto& bytes : request.own()) {
     ZQ_TRY(const IpAddress address, read_address(bytes, "own"));

@@ -17,6 +17,7 @@ namespace {
 constexpr double kEchoRate = 50;           // per target and second
 constexpr std::size_t kRttsKept = 16'384;  // per target, between two measurements
 constexpr std::size_t kBatch = 64;
+constexpr std::uint64_t kLongestBurst = 1024;  // others wait for its end
 constexpr Nanos kShortestTick = std::chrono::milliseconds(1);
 constexpr Nanos kLongestTick = std::chrono::milliseconds(50);
 // A thread that was held up for longer does not make up for it: the backlog would be a burst that
@@ -93,8 +94,15 @@ PathSender::PathSender(const PathProberConfig& config, std::vector<Target> targe
 
 PathSender::~PathSender() = default;
 
+// The mutex alone may be taken again and again by a thread that gives it up for moments only.
+// Whoever waits for it holds entry_, at which that thread has to queue.
+std::unique_lock<std::mutex> PathSender::enter() {
+  const std::lock_guard queue(entry_);
+  return std::unique_lock(mutex_);
+}
+
 void PathSender::set_programme(const std::vector<DropRule>& rules) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = enter();
   for (auto& target : targets_) {
     target.windows.clear();
     for (const auto& rule : rules) {
@@ -106,7 +114,7 @@ void PathSender::set_programme(const std::vector<DropRule>& rules) {
 }
 
 void PathSender::take_echo(const PathPacket& echo, const IpAddress& from, std::int64_t now_ns) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = enter();
   if (echo.target >= targets_.size()) return;
   Target& target = targets_[echo.target];
   if (target.where.address != from || echo.node != node_ || now_ns < echo.sent_ns) return;
@@ -119,7 +127,7 @@ void PathSender::take_echo(const PathPacket& echo, const IpAddress& from, std::i
 }
 
 std::vector<PathCounts::Sent> PathSender::measure() {
-  const std::lock_guard lock(mutex_);
+  const auto lock = enter();
   std::vector<PathCounts::Sent> result;
   for (auto& target : targets_) {
     PathCounts::Sent counts = target.counts;
@@ -150,10 +158,14 @@ void PathSender::run(const std::stop_token& stop) {
     if (now - next > tick) next = now;
     const auto wanted = static_cast<std::uint64_t>(to_seconds(now - start) * rate_);
     if (wanted <= accounted) continue;
-    const std::uint64_t due = std::min(wanted - accounted, backlog);
+    std::uint64_t due = std::min(wanted - accounted, backlog);
     accounted = wanted;
-    const std::lock_guard lock(mutex_);
-    send_burst(due);
+    while (due > 0 && !stop.stop_requested()) {
+      const std::uint64_t burst = std::min(due, kLongestBurst);
+      due -= burst;
+      const auto lock = enter();
+      send_burst(burst);
+    }
   }
 }
 

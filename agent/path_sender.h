@@ -39,6 +39,8 @@ class PathSender {
 
   PathSender(const PathProberConfig& config, std::vector<Target> targets, std::vector<int> sockets);
   void run(const std::stop_token& stop);
+  // Takes mutex_. A sender that is always late does not get it before those who wait for it.
+  [[nodiscard]] std::unique_lock<std::mutex> enter();
   void send_burst(std::uint64_t count);  // with mutex_ held
   void flush(int socket, Batch& batch);
 
@@ -47,6 +49,7 @@ class PathSender {
   const double rate_;              // of all targets together
   const std::uint64_t echo_each_;  // every n-th probe of a target asks for an echo
   const std::vector<int> sockets_;
+  std::mutex entry_;  // held while waiting for mutex_, see enter()
   std::mutex mutex_;  // held for the whole of a burst: see PathProber::set_programme
   std::vector<Target> targets_;
   std::vector<Batch> batches_;  // by socket

@@ -95,6 +95,11 @@ TEST(Holder, RefusesBadRequestsAndNamesTheField) {
       {"probe_rate", [](Request& r) { r.set_probe_rate(1e9); }},
       {"probe_rate",
        [](Request& r) { r.set_probe_rate(std::numeric_limits<double>::quiet_NaN()); }},
+      {"probe_rate 20000 to 11 targets makes 220000 probes",
+       [](Request& r) {
+         while (r.targets_size() < 11) *r.add_targets() = r.targets(0);
+         r.set_probe_rate(20'000);
+       }},
       {"probe_port", [](Request& r) { r.set_probe_port(0); }},
       {"probe_port", [](Request& r) { r.set_probe_port(65536); }},
       {"lease_ms", [](Request& r) { r.set_lease_ms(1); }},

@@ -215,6 +215,24 @@ TEST(PathProber, IgnoresOtherRunsAndCountsSendErrors) {
   EXPECT_TRUE(b->measure().received.empty());
 }
 
+TEST(PathProber, YieldsToOthersEvenWhenAlwaysLate) {
+  const Probers nodes;
+  auto config = Probers::config("a", "10.66.0.1", "10.66.0.2", 20'000);
+  const auto target = config.targets.front();
+  while (config.targets.size() < 500) config.targets.push_back(target);  // 10,000,000 per second
+  const auto a = Probers::start(nodes.a, config);
+  ASSERT_TRUE(wait_until([&] { return a->measure().sent[0].sent > 0; }));
+  Nanos slowest{};
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(5ms);  // it has begun its next burst
+    const MonoTime asked = mono_now();
+    a->set_programme({});
+    slowest = std::max<Nanos>(slowest, mono_now() - asked);
+  }
+  fmt::print("slowest {}\n", format_duration(slowest));
+  EXPECT_LT(slowest, 300ms);
+}
+
 TEST(PathProber, RefusesWhatItCannotDo) {
   const Probers nodes;
   const auto refusal = [&](const PathProberConfig& config) {
