@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "agent/dataplane/addresses.h"
 #include "agent/session_run.h"
 #include "agent/wire.h"
 
@@ -136,6 +137,7 @@ Result<std::unique_ptr<Session::Run>> Session::make_run(ArmOrder order,
   ZQ_TRY(auto dump, dump_network(uplinks));
   ZQ_TRY(auto everything, dump_everything());
   order.gate.uplinks = uplinks;
+  ZQ_TRY(const auto unlisted, unlisted_addresses(order.gate));
   ZQ_TRY(auto gate, Gate::attach(order.gate, options_.state_dir));
   auto run = std::make_unique<Run>(std::move(order), request, std::move(gate));
   ZQ_TRY(run->monitor, FilterMonitor::open(uplinks));
@@ -144,6 +146,7 @@ Result<std::unique_ptr<Session::Run>> Session::make_run(ArmOrder order,
   run->reply.set_book_hash(run->order.book_hash);
   for (const auto& uplink : uplinks) *run->reply.add_uplinks() = to_wire(uplink);
   run->reply.set_dump(dump);
+  run->reply.mutable_unlisted()->Add(unlisted.begin(), unlisted.end());
   run->everything_before = std::move(everything);
   run->uplinks = std::move(uplinks);
   return run;

@@ -125,5 +125,15 @@ TEST(SessionBeats, AreAnsweredWhileTheNodeIsArmed) {
   EXPECT_EQ(armed.session().holder(), request.run().run());
 }
 
+TEST(SessionArm, TellsOfAddressesThatTheBookDoesNotList) {
+  const Armed armed;
+  add_address(armed.nodes().a, "up0", "10.66.9.9/24");
+  const auto reply = value_of(armed.arm(armed.arm_request()));
+  EXPECT_THAT(reply.unlisted(),
+              testing::ElementsAre("device up0 also has 10.66.9.9, which the cluster file does not "
+                                   "list for this node: traffic over it would not be impaired"));
+  EXPECT_EQ(value_of(armed.arm(armed.arm_request())).unlisted_size(), 1) << "told again";
+}
+
 }  // namespace
 }  // namespace zq::test

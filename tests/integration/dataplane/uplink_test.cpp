@@ -1,6 +1,7 @@
 // Which devices the gate goes to, and the monitor that watches them.
 #include <poll.h>
 
+#include "agent/dataplane/addresses.h"
 #include "agent/dataplane/monitor.h"
 #include "tests/integration/dataplane/two_nodes.h"
 
@@ -72,6 +73,36 @@ TEST(Uplinks, ManyPeersTakeNoTime) {
   ASSERT_EQ(uplinks.size(), 1U);
   EXPECT_EQ(uplinks.front().device, "up0");
   EXPECT_LT(mono_now() - begun, 5s);
+}
+
+TEST(Uplinks, AddressesThatTheBookDoesNotListAreTold) {
+  const TwoNodes nodes;
+  const TestNetns c;
+  connect_veth(nodes.a, "side0", c, "up0");
+  GateConfig config = nodes.config();
+  const auto unlisted = [&] {
+    return nodes.a.run([&] { return value_of(unlisted_addresses(config)); });
+  };
+  add_address(nodes.a, "side0", "10.67.0.1/24");
+  add_address(nodes.a, "lo", "10.68.0.1/32");
+  add_address(nodes.a, "up0", "169.254.7.7/16");
+  EXPECT_THAT(unlisted(), testing::IsEmpty()) << "other devices, link-local ones";
+
+  add_address(nodes.a, "up0", "10.66.9.9/24");
+  add_address(nodes.a, "up0", "10.69.0.1 peer 10.69.0.2");
+  add_address(nodes.a, "up0", "fd66:9::9/64");
+  const auto about = [](const char* address) {
+    return testing::AllOf(testing::HasSubstr("device up0 also has " + std::string(address) + ","),
+                          testing::HasSubstr("does not list for this node"));
+  };
+  EXPECT_THAT(unlisted(), testing::UnorderedElementsAre(about("10.66.9.9"), about("10.69.0.1"),
+                                                        about("fd66:9::9")));
+  config.book.push_back({prefix("10.66.9.0/24"), 0});
+  config.book.push_back({prefix("10.69.0.1"), 0});
+  config.book.push_back({prefix("fd66:9::/64"), 0});
+  EXPECT_THAT(unlisted(), testing::IsEmpty());
+  config.book.push_back({prefix("10.66.9.9"), 1});  // longer than the prefix above
+  EXPECT_THAT(unlisted(), testing::ElementsAre(testing::HasSubstr("gives to other nodes")));
 }
 
 // Waits for the descriptor and asks.
