@@ -58,9 +58,11 @@ void add_plan_command(CLI::App& app, int& exit_code) {
       ->required();
   plan->add_option("--cluster,-c", arguments->cluster, "Cluster file")->required();
   plan->add_option("--timer", arguments->timers,
-                   "NAME=DURATION for a timer of the live cluster, like unreachable_max=30s");
+                   "NAME=DURATION for a timer of the live cluster, like unreachable_max=30s")
+      ->allow_extra_args(false);
   plan->add_option("--leader", arguments->leaders,
-                   "SYSTEM=NODE: who leads, for selections by leader");
+                   "SYSTEM=NODE: who leads, for selections by leader")
+      ->allow_extra_args(false);
   plan->add_flag("--json", arguments->json, "The plan as JSON on stdout");
   plan->callback([arguments, &exit_code] {
     const auto code = print_plan(*arguments);

@@ -64,8 +64,7 @@ void add_results_commands(CLI::App& app, int& exit_code) {
   options->database = default_db();
   const auto add = [&](const char* name, const char* what, Status (*work)(const Options&)) {
     CLI::App* command = app.add_subcommand(name, what);
-    command->add_option("--db", options->database, "Results file (default $ZONEQUAKE_DB)")
-        ->capture_default_str();
+    command->add_option("--db", options->database, kDbHelp)->capture_default_str();
     command->callback([options, work, &exit_code] {
       const Status status = work(*options);
       exit_code = status ? kExitPassed : report_error(status.error());
@@ -73,20 +72,21 @@ void add_results_commands(CLI::App& app, int& exit_code) {
     return command;
   };
   CLI::App* runs = add("runs", "List recorded runs, newest first", print_runs);
-  runs->add_option("--label", options->labels, "Only runs with this label, NAME=VALUE")
+  runs->add_option("--label,-l", options->labels,
+                   "KEY=VALUE: only runs with this label; several must all match")
       ->allow_extra_args(false);
   runs->add_option("--caveat", options->caveat, "Only runs of this caveat, like T1-C2");
   runs->add_option("--limit", options->limit, "At most so many")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  runs->add_flag("--json", options->json, "For programs");
+  runs->add_flag("--json", options->json, "As a JSON array");
 
-  CLI::App* show = add("show", "Show a run: verdicts, evidence, paths, events", print_run);
-  show->add_option("run", options->run, "Number of the run, or `last`")->capture_default_str();
-  show->add_flag("--json", options->json, "For programs");
+  CLI::App* show = add("show", "Show a run: verdicts, phases, evidence, paths, events", print_run);
+  show->add_option("run", options->run, "Number of the run, or 'last'")->capture_default_str();
+  show->add_flag("--json", options->json, "As JSON, without samples and texts (see export)");
 
   CLI::App* exported = add("export", "Write a whole run as JSON, samples included", print_export);
-  exported->add_option("run", options->run, "Number of the run, or `last`")->required();
+  exported->add_option("run", options->run, "Number of the run, or 'last'")->required();
   exported->add_flag("--json", options->json, "The only format there is, and the default");
 }
 

@@ -167,7 +167,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   run->add_option("--db", arguments->db, kDbHelp)->capture_default_str();
   run->add_option("--label,-l", arguments->labels,
-                  "KEY=VALUE to find and compare runs by, for each label once")
+                  "KEY=VALUE to find and compare runs by; may be given several times")
       ->allow_extra_args(false);
   run->add_option("--repeat", arguments->repeat, "Run the whole list this many times")
       ->check(CLI::Range(1U, 10000U))
@@ -177,7 +177,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1.0, 5000.0))
       ->capture_default_str();
   run->add_option("--lease", arguments->lease,
-                  "Faults end by themselves this long after an agent stops renewing")
+                  "Faults end by themselves this long after an agent stops renewing them")
       ->capture_default_str();
   run->add_option("--orphan", arguments->orphan,
                   "Agents heal by themselves when the controller is silent for this long")

@@ -138,7 +138,8 @@ Result<int> execute(const TestbedArguments& arguments) {
 
 void add_testbed_command(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<TestbedArguments>();
-  CLI::App* testbed = app.add_subcommand("testbed", "Clusters on this machine, in namespaces");
+  CLI::App* testbed =
+      app.add_subcommand("testbed", "Clusters on this machine, in network namespaces");
   testbed->require_subcommand(1);
   const auto runs = [arguments, &exit_code](CLI::App* command, auto work) {
     command->callback([arguments, &exit_code, work] {
@@ -148,9 +149,12 @@ void add_testbed_command(CLI::App& app, int& exit_code) {
   };
 
   CLI::App* up = testbed->add_subcommand("up", "Build a cluster and start its processes");
-  up->footer("Ctrl-C takes down what was built so far and exits with 3.");
+  up->footer(
+      "Takes root. Ctrl-C takes down what was built so far and exits with 3.\n"
+      "Exit code: 0 up, 3 stopped, 64 bad input, 70 internal error.");
   up->add_option("--cluster,-c", arguments->cluster, "Cluster file with a [testbed]")->required();
-  up->add_option("--agent", arguments->agent, "zonequake-agent to run, default: beside zonequake");
+  up->add_option("--agent", arguments->agent,
+                 "The agent's binary (default: zonequake-agent beside zonequake)");
   runs(up, bring_up);
 
   CLI::App* down = testbed->add_subcommand("down", "Remove a testbed and all that belongs to it");
@@ -159,20 +163,24 @@ void add_testbed_command(CLI::App& app, int& exit_code) {
   auto* every = down->add_flag("--all", arguments->all, "Every testbed on this machine");
   by_file->excludes(by_name)->excludes(every);
   by_name->excludes(every);
+  down->footer("Takes root, and one of --cluster, --name and --all.");
   runs(down, take_down);
 
-  CLI::App* status = testbed->add_subcommand("status", "The processes of a testbed");
-  status->footer("Exits with 1 if one is dead. Without a cluster file, lists the testbeds.");
-  status->add_option("--cluster,-c", arguments->cluster, "Cluster file");
+  CLI::App* status =
+      testbed->add_subcommand("status", "Show the processes of a testbed, or list the testbeds");
+  status->footer(
+      "Without a cluster file, lists the testbeds.\n"
+      "Exit code: 0 all run, 1 a process is dead, 64 bad input, 70 internal error.");
+  status->add_option("--cluster,-c", arguments->cluster, "Cluster file with a [testbed]");
   status->add_flag("--json", arguments->json, "As JSON");
   runs(status, [](const TestbedArguments& given) { return show_status(given); });
 
   CLI::App* exec = testbed->add_subcommand("exec", "Run a command in a node's network namespace");
   exec->footer(
-      "Example: zonequake testbed exec -c FILE m1 -- ping -c 1 10.66.2.1\n"
-      "The command finds ZQ_NODE and ZQ_DIR, the node's directory, in its environment. Its exit "
-      "code is passed on.");
-  exec->add_option("--cluster,-c", arguments->cluster, "Cluster file")->required();
+      "Takes root. Example: zonequake testbed exec -c FILE m1 -- ping -c 1 10.66.2.1\n"
+      "The command finds ZQ_NODE and ZQ_DIR, the node's directory, in its environment.\n"
+      "Its exit code is passed on.");
+  exec->add_option("--cluster,-c", arguments->cluster, "Cluster file with a [testbed]")->required();
   exec->add_option("node", arguments->node, "Name of the node")->required();
   exec->add_option("command", arguments->command, "Program and arguments, after --")->required();
   runs(exec, execute);

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -18,6 +19,7 @@ namespace zq::e2e {
 namespace {
 
 namespace fs = std::filesystem;
+using std::chrono::seconds;
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -33,6 +35,59 @@ void replace_first(std::string& text, const std::string& what, const std::string
   const std::size_t at = text.find(what);
   if (at == std::string::npos) throw std::runtime_error("the cluster file has no " + what);
   text.replace(at, what.size(), by);
+}
+
+// Ids of the gate's programs in the kernel, in whatever namespace they are attached.
+std::set<std::uint32_t> gate_programs() {
+  const Finished shown = run_to_end({"/usr/sbin/bpftool", "prog", "show", "-j"}, seconds(20));
+  const auto programs = nlohmann::json::parse(shown.out, nullptr, false);
+  if (shown.exit_code != 0 || !programs.is_array()) {
+    throw std::runtime_error("bpftool prog show -j: " + shown.out + shown.err);
+  }
+  std::set<std::uint32_t> ids;
+  for (const auto& program : programs) {
+    const std::string name = program.value("name", "");
+    if (name.starts_with("zq_gate_") || name == "zq_lease_renew")
+      ids.insert(program.at("id").get<std::uint32_t>());
+  }
+  return ids;
+}
+
+// Ids of the programs that processes hold open.
+std::set<std::uint32_t> held_programs() {
+  std::set<std::uint32_t> ids;
+  std::error_code error;
+  for (const auto& process : fs::directory_iterator("/proc", error)) {
+    std::error_code gone;  // processes and descriptors go while this looks
+    fs::directory_iterator descriptors(process.path() / "fd", gone), end;
+    for (; !gone && descriptors != end; descriptors.increment(gone)) {
+      std::error_code closed;
+      if (fs::read_symlink(descriptors->path(), closed) != "anon_inode:bpf-prog") continue;
+      std::istringstream info(
+          read_file(process.path() / "fdinfo" / descriptors->path().filename()));
+      for (std::string line; std::getline(info, line);) {
+        if (line.starts_with("prog_id:")) {
+          ids.insert(static_cast<std::uint32_t>(std::stoul(line.substr(8))));
+        }
+      }
+    }
+  }
+  return ids;
+}
+
+// In all hierarchies, whichever of them are mounted.
+void find_cgroups(const std::string& name, std::vector<std::string>& found) {
+  std::error_code error;
+  fs::recursive_directory_iterator entries("/sys/fs/cgroup", error), end;
+  while (!error && entries != end) {
+    std::error_code gone;
+    if (entries->is_directory(gone) &&
+        entries->path().filename().string().find(name) != std::string::npos) {
+      found.push_back("cgroup " + entries->path().string());
+      entries.disable_recursion_pending();
+    }
+    entries.increment(error);
+  }
 }
 
 }  // namespace
@@ -104,7 +159,9 @@ Finished run_to_end(const std::vector<std::string>& argv, std::chrono::seconds w
 }
 
 Workspace::Workspace(const std::string& cluster, const std::function<void(std::string&)>& edit)
-    : name_(unique_name()), dir_((fs::temp_directory_path() / ("zq-e2e-" + name_)).string()) {
+    : programs_before_(gate_programs()),
+      name_(unique_name()),
+      dir_((fs::temp_directory_path() / ("zq-e2e-" + name_)).string()) {
   fs::create_directories(dir_);
   std::string text = read_file(source_dir() + "/experiments/clusters/" + cluster);
   const std::string own = fs::path(cluster).stem().string();
@@ -167,6 +224,17 @@ std::vector<std::string> Workspace::leftovers() const {
       found.push_back("process " + entry.path().filename().string());
     }
   }
+  find_cgroups(name_, found);
+  std::set<std::uint32_t> orphans;
+  eventually(seconds(2), [&] {
+    // Programs first: one that is loaded and let go in between is then not taken for an orphan.
+    orphans = gate_programs();
+    for (const auto& others : {programs_before_, held_programs()}) {
+      for (const std::uint32_t id : others) orphans.erase(id);
+    }
+    return orphans.empty();
+  });
+  for (const std::uint32_t id : orphans) found.push_back("BPF program " + std::to_string(id));
   return found;
 }
 

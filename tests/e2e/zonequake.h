@@ -5,7 +5,9 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -70,12 +72,16 @@ class Workspace {
   [[nodiscard]] std::vector<std::string> run_command(
       const std::string& experiment, const std::vector<std::string>& more = {}) const;
   [[nodiscard]] Store store() const;
-  // Namespaces, mounts, processes and folders that still carry this workspace's name.
+  // Namespaces, mounts, processes, cgroups and folders that still carry this workspace's name, and
+  // the gate's programs that were loaded since it began and that no living process answers for
+  // (those of tests that run beside this one have their agents). The kernel frees programs a moment
+  // after their last filter, so this waits up to 2 s for them.
   [[nodiscard]] std::vector<std::string> leftovers() const;
   // Pid of the node's agent, from the process table.
   [[nodiscard]] pid_t agent_pid(const std::string& node) const;
 
  private:
+  std::set<std::uint32_t> programs_before_;  // before anything else: what others had loaded
   std::string name_, dir_, cluster_file_;
 };
 
