@@ -3,7 +3,6 @@
 // cluster.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,22 +31,5 @@ struct Findings {
 [[nodiscard]] Findings assess_gates(const Plan& plan, const Cluster& cluster, MonoTime fault_at,
                                     const std::vector<FaultEvidenceRecord>& evidence,
                                     const std::vector<PathRecord>& paths);
-
-// How exactly the fault began: per node the packets around T, over all nodes the spread.
-struct FaultStart {
-  struct AtNode {
-    std::string node;
-    std::optional<Nanos> last_passed;    // relative to T, negative
-    std::optional<Nanos> first_dropped;  // relative to T, not negative
-  };
-  std::vector<AtNode> nodes;
-  std::optional<Nanos> spread;       // of first drops, between nodes
-  std::optional<Nanos> largest_gap;  // first dropped - last passed, on one node
-
-  // "T ..., spread 120us over 6 nodes, largest gap between packets around T 180us"
-  [[nodiscard]] std::string to_string() const;
-};
-[[nodiscard]] FaultStart fault_start(MonoTime fault_at,
-                                     const std::vector<FaultEvidenceRecord>& evidence);
 
 }  // namespace zq

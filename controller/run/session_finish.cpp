@@ -3,6 +3,8 @@
 
 #include "controller/run/judging.h"
 #include "controller/run/session.h"
+#include "results/dump_difference.h"
+#include "results/fault_start.h"
 
 namespace zq {
 namespace {
@@ -16,27 +18,11 @@ constexpr Nanos kPause = std::chrono::milliseconds(50);
 constexpr Nanos kReadBackAfter = std::chrono::seconds(2);
 constexpr Nanos kReadBackTimeout = std::chrono::seconds(30);
 
-// The lines that only one of two dumps has, shortened for a message.
-std::string dump_difference(const std::string& before, const std::string& after) {
-  const auto lines = [](const std::string& text) {
-    std::set<std::string> result;
-    std::size_t start = 0;
-    while (start < text.size()) {
-      const std::size_t end = std::min(text.find('\n', start), text.size());
-      result.insert(text.substr(start, end - start));
-      start = end + 1;
-    }
-    return result;
-  };
-  const auto then = lines(before), now = lines(after);
-  std::vector<std::string> changes;
-  for (const std::string& line : then) {
-    if (!now.contains(line)) changes.push_back("- " + line);
-  }
-  for (const std::string& line : now) {
-    if (!then.contains(line)) changes.push_back("+ " + line);
-  }
-  if (changes.size() > 6) changes.resize(6);
+// Enough of the difference to see what it is; the whole is in the report.
+std::string dump_changes(const NodeRecord& node) {
+  constexpr std::size_t kShown = 6;
+  std::vector<std::string> changes = dump_difference(node.dump_before, node.dump_after);
+  if (changes.size() > kShown) changes.resize(kShown);
   return fmt::format("{}", fmt::join(changes, " | "));
 }
 
@@ -222,8 +208,7 @@ void RunSession::disarm() {
       event("note", node.name, "changed by others during the run: " + change);
     }
     if (!node.dump_before.empty() && node.dump_after != node.dump_before) {
-      invalidate(fmt::format("{} does not look as before: {}", node.name,
-                             dump_difference(node.dump_before, node.dump_after)));
+      invalidate(fmt::format("{} does not look as before: {}", node.name, dump_changes(node)));
     }
   }
   if (Status put = store_.put_nodes(record_.id, nodes_); !put) {

@@ -113,13 +113,6 @@ TEST(Gates, DropBeforeTAndPassAfterTAreFound) {
   EXPECT_THAT(findings.invalid[1], HasSubstr("b1 let a packet pass 5ns after T"));
 }
 
-TEST(FaultStart, SpreadIsBetweenNodesAndTheGapOnOne) {
-  const FaultStart start = fault_start(mono_from_ns(kT), Fixture().evidence);
-  ASSERT_THAT(start.nodes, SizeIs(2));
-  EXPECT_EQ(start.spread, Nanos{kMs});           // 2 ms and 3 ms after T
-  EXPECT_EQ(start.largest_gap, Nanos{5 * kMs});  // b1: passed 2 ms before, dropped 3 ms after
-}
-
 PathRecord path(bool cut, std::uint64_t sent, std::uint64_t received) {
   return {.stage = "during:partition",
           .from = "a1",
