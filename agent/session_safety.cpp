@@ -117,6 +117,10 @@ void Session::look_after(Run& run, Nanos stalled) {
     if (!violations) violations = {std::move(violations).error().message};
     found.insert(found.end(), violations->begin(), violations->end());
   }
+  if (run.monitor) {
+    const auto& between = run.monitor->violations();
+    found.insert(found.end(), between.begin(), between.end());
+  }
   for (const auto& violation : found) {
     if (std::find(run.violations.begin(), run.violations.end(), violation) !=
         run.violations.end()) {

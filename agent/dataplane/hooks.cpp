@@ -19,15 +19,6 @@ constexpr std::uint32_t kTcxIngress = 46;
 constexpr std::uint32_t kTcxEgress = 47;
 constexpr std::uint32_t kMaxPrograms = 64;  // the kernel's own limit per hook
 
-std::string describe_filter(const TcObject& filter) {
-  std::string text =
-      fmt::format("filter pref {} {} handle {:#x}", filter.priority(), filter.kind, filter.handle);
-  if (const auto bpf = as_bpf_filter(filter); bpf && !bpf->name.empty()) {
-    text += fmt::format(" '{}'", bpf->name);
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string describe_program(unsigned id) {
@@ -77,10 +68,7 @@ Result<std::vector<std::string>> list_ahead(NetlinkSocket& socket,
       }
       ZQ_TRY(const auto filters, list_filters(socket, uplink.index, hook_parent(direction)));
       for (const TcObject& filter : filters) {
-        // Other chains are reached from chain 0 only. Within our priority the newest runs first.
-        if (filter.chain != 0 || filter.priority() > kGatePriority || is_gate_filter(filter)) {
-          continue;
-        }
+        if (!is_ahead_of_gate(filter)) continue;
         ahead.push_back(
             fmt::format("{} {}: {}", uplink.device, hook_name(direction), describe_filter(filter)));
       }

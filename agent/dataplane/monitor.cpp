@@ -11,21 +11,58 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "agent/dataplane/traffic_control.h"
+
 namespace zq {
 namespace {
 
 constexpr int kReceiveBuffer = 1 << 20;
+constexpr std::size_t kMaxViolations = 64;  // more of them say nothing new
 
 struct Watch {
   const std::vector<Uplink>* uplinks = nullptr;
+  std::vector<std::string>* violations = nullptr;
   bool changed = false;
 };
 
+const Uplink* find_uplink(const Watch& watch, int index) {
+  const auto found =
+      std::ranges::find(*watch.uplinks, static_cast<unsigned>(index), &Uplink::index);
+  return found == watch.uplinks->end() ? nullptr : &*found;
+}
+
 bool is_ours(const Watch& watch, int index) {
   // Blocks of filters that several devices share have no device of their own.
-  if (static_cast<unsigned>(index) == TCM_IFINDEX_MAGIC_BLOCK) return true;
-  return std::ranges::find(*watch.uplinks, static_cast<unsigned>(index), &Uplink::index) !=
-         watch.uplinks->end();
+  return static_cast<unsigned>(index) == TCM_IFINDEX_MAGIC_BLOCK ||
+         find_uplink(watch, index) != nullptr;
+}
+
+// What a notice about a filter on a hook of ours means for the gate; "" = nothing.
+std::string judge_filter(const TcObject& filter, bool gone) {
+  // A whole priority, or all of them, removed at once: the notice names no filter.
+  const bool all = gone && filter.handle == 0 && filter.options.empty();
+  if (is_gate_filter(filter) || (all && filter.chain == 0 && filter.priority() == kGatePriority)) {
+    return gone ? ": the gate's filter is gone" : ": the gate's filter was replaced";
+  }
+  if (!is_ahead_of_gate(filter)) return "";
+  return fmt::format(
+      ": {} {}", describe_filter(filter),
+      gone ? "stood ahead of the gate and was removed again" : "stands ahead of the gate");
+}
+
+void take_filter(Watch& watch, const nlmsghdr* header) {
+  const TcObject filter = decode_tc_object(header);
+  const Uplink* uplink = find_uplink(watch, static_cast<int>(filter.index));
+  if (uplink == nullptr) return;
+  for (const FlowDirection direction : kHooks) {
+    if (filter.parent != hook_parent(direction)) continue;
+    std::string found = judge_filter(filter, header->nlmsg_type == RTM_DELTFILTER);
+    if (found.empty() || watch.violations->size() >= kMaxViolations) continue;
+    found.insert(0, fmt::format("{} {}", uplink->device, hook_name(direction)));
+    if (std::ranges::find(*watch.violations, found) == watch.violations->end()) {
+      watch.violations->push_back(std::move(found));
+    }
+  }
 }
 
 int on_notice(nl_msg* message, void* context) {
@@ -34,6 +71,8 @@ int on_notice(nl_msg* message, void* context) {
   switch (header->nlmsg_type) {
     case RTM_NEWTFILTER:
     case RTM_DELTFILTER:
+      take_filter(*watch, header);
+      [[fallthrough]];
     case RTM_NEWQDISC:
     case RTM_DELQDISC:
     case RTM_NEWCHAIN:
@@ -75,13 +114,16 @@ Result<FilterMonitor> FilterMonitor::open(const std::vector<Uplink>& uplinks) {
   if (rc >= 0) rc = nl_socket_set_nonblocking(socket);
   if (rc >= 0) rc = nl_socket_set_buffer_size(socket, kReceiveBuffer, 0);
   if (rc < 0) return fail(ErrorCode::kKernel, "netlink monitor: {}", nl_geterror(rc));
+  // The plain option stops at a limit of the system, which a burst of notices may exceed.
+  (void)::setsockopt(monitor.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer,
+                     sizeof kReceiveBuffer);
   return monitor;
 }
 
 int FilterMonitor::fd() const { return nl_socket_get_fd(socket_.get()); }
 
 Result<bool> FilterMonitor::relevant_change() {
-  Watch watch{&uplinks_, false};
+  Watch watch{&uplinks_, &violations_, false};
   const std::unique_ptr<nl_cb, FreeCallbacks> callbacks(nl_cb_alloc(NL_CB_DEFAULT));
   if (!callbacks) return fail(ErrorCode::kKernel, "netlink monitor: out of memory");
   nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, on_notice, &watch);

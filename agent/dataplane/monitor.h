@@ -1,9 +1,11 @@
 // Notices at once when something changes on the gate's devices, so that the agent can look with
-// Gate::violations() before its next regular look.
+// Gate::violations() before its next regular look; and remembers what has come and gone between two
+// looks.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "agent/base/error.h"
@@ -24,6 +26,10 @@ class FilterMonitor {
   // Whether filters, qdiscs or the devices themselves changed since last asked. Never waits. True
   // also when the kernel dropped notices because there were too many.
   Result<bool> relevant_change();
+  // By what relevant_change() has read so far: each filter that came ahead of the gate, and each
+  // filter of the gate that went, also if all is as it was again. Never shrinks. Filters that
+  // devices share in a block are not told apart: of these only relevant_change() knows.
+  [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
 
  private:
   struct Free {
@@ -33,6 +39,7 @@ class FilterMonitor {
 
   std::unique_ptr<nl_sock, Free> socket_;
   std::vector<Uplink> uplinks_;
+  std::vector<std::string> violations_;
 };
 
 }  // namespace zq

@@ -28,7 +28,24 @@ tcmsg tc_header(unsigned index, std::uint32_t parent = 0, std::uint32_t handle =
   return header;
 }
 
-TcObject decode(const nlmsghdr* header) {
+Result<std::vector<TcObject>> list(NetlinkSocket& socket, int request, int reply,
+                                   const tcmsg& header, const char* what) {
+  NetlinkMessage message(request, 0);
+  message.header(header);
+  std::vector<TcObject> objects;
+  const NetlinkAnswer answer = socket.dump(
+      message, [&] { objects.clear(); },
+      [&](const nlmsghdr* received) {
+        if (received->nlmsg_type == reply) objects.push_back(decode_tc_object(received));
+      });
+  const bool nothing_there = answer.error == ENOENT || answer.error == ENODEV;
+  if (!answer.ok() && !nothing_there) return answer.as_error(what);
+  return objects;
+}
+
+}  // namespace
+
+TcObject decode_tc_object(const nlmsghdr* header) {
   const auto* tc = static_cast<const tcmsg*>(nlmsg_data(header));
   const auto attributes = Attributes<TCA_MAX + 1>::of(header, kHeaderSize);
   TcObject object;
@@ -41,23 +58,6 @@ TcObject decode(const nlmsghdr* header) {
   object.options = attributes.bytes(TCA_OPTIONS);
   return object;
 }
-
-Result<std::vector<TcObject>> list(NetlinkSocket& socket, int request, int reply,
-                                   const tcmsg& header, const char* what) {
-  NetlinkMessage message(request, 0);
-  message.header(header);
-  std::vector<TcObject> objects;
-  const NetlinkAnswer answer = socket.dump(
-      message, [&] { objects.clear(); },
-      [&](const nlmsghdr* received) {
-        if (received->nlmsg_type == reply) objects.push_back(decode(received));
-      });
-  const bool nothing_there = answer.error == ENOENT || answer.error == ENODEV;
-  if (!answer.ok() && !nothing_there) return answer.as_error(what);
-  return objects;
-}
-
-}  // namespace
 
 std::uint32_t hook_parent(FlowDirection direction) {
   return TC_H_MAKE(TC_H_CLSACT, static_cast<std::uint32_t>(direction == FlowDirection::kEgress
@@ -82,6 +82,19 @@ bool is_gate_filter(const TcObject& filter) {
   if (filter.handle != kGateHandle || filter.priority() != kGatePriority) return false;
   const auto bpf = as_bpf_filter(filter);
   return bpf && bpf->name == kGateFilterName;
+}
+
+std::string describe_filter(const TcObject& filter) {
+  std::string text =
+      fmt::format("filter pref {} {} handle {:#x}", filter.priority(), filter.kind, filter.handle);
+  if (const auto bpf = as_bpf_filter(filter); bpf && !bpf->name.empty()) {
+    text += fmt::format(" '{}'", bpf->name);
+  }
+  return text;
+}
+
+bool is_ahead_of_gate(const TcObject& filter) {
+  return filter.chain == 0 && filter.priority() <= kGatePriority && !is_gate_filter(filter);
 }
 
 Result<std::vector<TcObject>> list_qdiscs(NetlinkSocket& socket) {

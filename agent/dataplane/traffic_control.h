@@ -30,6 +30,8 @@ struct TcObject {
 
   [[nodiscard]] std::uint32_t priority() const { return info >> 16; }
 };
+// From any message that has a tcmsg: an answer to a dump, or a notice.
+[[nodiscard]] TcObject decode_tc_object(const nlmsghdr* header);
 
 // What cls_bpf says about a filter.
 struct BpfFilter {
@@ -38,6 +40,11 @@ struct BpfFilter {
 };
 [[nodiscard]] std::optional<BpfFilter> as_bpf_filter(const TcObject& filter);
 [[nodiscard]] bool is_gate_filter(const TcObject& filter);
+// "filter pref 1 bpf handle 0x1 'NAME'".
+[[nodiscard]] std::string describe_filter(const TcObject& filter);
+// Whether a filter that is not the gate's sees packets before it. Other chains are reached from
+// chain 0 only; within one priority the newest filter runs first.
+[[nodiscard]] bool is_ahead_of_gate(const TcObject& filter);
 
 // The parent under which a hook of clsact has its filters.
 [[nodiscard]] std::uint32_t hook_parent(FlowDirection direction);

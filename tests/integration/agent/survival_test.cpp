@@ -144,7 +144,7 @@ TEST(Survival, AgentToldToEndInsideTheFault) {
 }
 
 // A direct-action filter of somebody else's that lets everything through, ahead of the gate.
-void add_foreign_filter(const Node& node) {
+void add_foreign_filter(const Node& node, bool only_for_a_moment = false) {
   const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
                            {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
   UniqueFd program(::bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", code, 2, nullptr));
@@ -162,6 +162,12 @@ void add_foreign_filter(const Node& node) {
     options.handle = 1;
     if ((made != 0 && made != -EEXIST) || ::bpf_tc_attach(&hook, &options) != 0) {
       throw std::runtime_error("attaching a foreign filter: " + std::string(strerror(errno)));
+    }
+    if (!only_for_a_moment) return;
+    options.prog_fd = 0;
+    options.prog_id = options.flags = 0;
+    if (::bpf_tc_detach(&hook, &options) != 0) {
+      throw std::runtime_error("detaching a foreign filter: " + std::string(strerror(errno)));
     }
   });
 }
@@ -201,6 +207,21 @@ TEST(Survival, ForeignFilterThatAppearsEndsTheFault) {
     listed = listed || change.starts_with("+ filter up0");
   }
   EXPECT_TRUE(listed) << "what others left is told";
+}
+
+TEST(Survival, ForeignFilterForAMomentIsAViolation) {
+  Fleet fleet(2);
+  fleet.arm();
+  fleet.load_cut(mono_now(), mono_now() + 60s);
+  add_foreign_filter(fleet[0], true);
+  EXPECT_TRUE(wait_until([&] {
+    return fleet.heart(0).violations().find("removed again") != std::string::npos;
+  })) << fleet.heart(0).violations();
+  ASSERT_EQ(fleet[1].heal(fleet.run()).code(), kOk);
+  EXPECT_TRUE(Flow(fleet[0], fleet[1]).to_b(1s)) << "healed";
+  const auto disarmed = fleet[0].disarm(fleet.run());
+  ASSERT_EQ(disarmed.code(), kOk) << disarmed.status.error_message();
+  EXPECT_EQ(disarmed.reply.dump(), fleet.dump_before(0));
 }
 
 TEST(Survival, OurFilterRemovedEndsTheFault) {

@@ -11,47 +11,13 @@
 #include <fstream>
 
 #include "agent/dataplane/traffic_control.h"
-#include "tests/integration/dataplane/two_nodes.h"
+#include "tests/integration/dataplane/foreign.h"
 
 namespace zq::test {
 namespace {
 
 constexpr auto kEgress = FlowDirection::kEgress;
 constexpr auto kIngress = FlowDirection::kIngress;
-
-// A program of somebody else's: returns one constant.
-UniqueFd foreign_program(bpf_prog_type type, const char* name, int verdict) {
-  const bpf_insn code[] = {
-      {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, verdict},
-      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
-  };
-  UniqueFd fd(bpf_prog_load(type, name, "GPL", code, 2, nullptr));
-  if (!fd) throw std::runtime_error(std::string("loading a foreign program: ") + strerror(errno));
-  return fd;
-}
-
-// Attaches a BPF filter of somebody else's.
-void add_foreign_filter(const TwoNodes& nodes, FlowDirection direction, unsigned priority,
-                        const char* name) {
-  const UniqueFd program = foreign_program(BPF_PROG_TYPE_SCHED_CLS, "other", -1);
-  nodes.a.run([&] {
-    auto socket = value_of(NetlinkSocket::open());
-    tcmsg header{};
-    header.tcm_ifindex = static_cast<int>(::if_nametoindex("up0"));
-    header.tcm_parent = hook_parent(direction);
-    header.tcm_info = priority << 16 | htons(ETH_P_ALL);
-    NetlinkMessage message(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL);
-    message.header(header)
-        .put_string(TCA_KIND, "bpf")
-        .nest(TCA_OPTIONS, [&](NetlinkMessage& options) {
-          options.put(TCA_BPF_FD, static_cast<std::uint32_t>(program.get()))
-              .put_string(TCA_BPF_NAME, name)
-              .put(TCA_BPF_FLAGS, std::uint32_t{TCA_BPF_FLAG_ACT_DIRECT});
-        });
-    const NetlinkAnswer answer = socket.request(message);
-    if (!answer.ok()) throw std::runtime_error(answer.text);
-  });
-}
 
 std::string dump(const TwoNodes& nodes) {
   return nodes.a.run([&] { return value_of(dump_network(nodes.config().uplinks)); });

@@ -3,7 +3,7 @@
 
 #include "agent/dataplane/addresses.h"
 #include "agent/dataplane/monitor.h"
-#include "tests/integration/dataplane/two_nodes.h"
+#include "tests/integration/dataplane/foreign.h"
 
 namespace zq::test {
 namespace {
@@ -135,6 +135,63 @@ TEST(Monitor, NoticesChangesOfItsDevicesOnly) {
   EXPECT_TRUE(change_within(monitor, 2s));
   nodes.a.ip("link del up0");
   EXPECT_TRUE(change_within(monitor, 2s));
+}
+
+std::vector<std::string> seen(FilterMonitor& monitor) {
+  (void)value_of(monitor.relevant_change());
+  return monitor.violations();
+}
+
+TEST(Monitor, RemembersAFilterThatCameAheadAndWentAgain) {
+  const TwoNodes nodes;
+  const Gate gate = nodes.attach();
+  auto monitor = nodes.a.run([&] { return value_of(FilterMonitor::open(nodes.config().uplinks)); });
+  add_foreign_filter(nodes, FlowDirection::kEgress, 7, "behind");
+  nodes.a.tc("filter add dev up0 ingress chain 5 protocol ip prio 1 u32 match ip dport 9 0xffff");
+  nodes.a.tc("filter del dev up0 ingress chain 5");
+  EXPECT_THAT(seen(monitor), testing::IsEmpty()) << "behind us, and in another chain";
+
+  add_foreign_filter(nodes, FlowDirection::kIngress, kGatePriority, "flash");
+  nodes.a.tc("filter del dev up0 ingress protocol all pref 1 handle 0x1 bpf");
+  EXPECT_THAT(value_of(gate.violations()), testing::IsEmpty()) << "a look comes too late";
+  using testing::HasSubstr;
+  const auto both = testing::ElementsAre(
+      testing::AllOf(HasSubstr("up0 ingress: filter pref 1"), HasSubstr("'flash' stands ahead")),
+      testing::AllOf(HasSubstr("up0 ingress: filter pref 1"), HasSubstr("'flash' stood ahead")));
+  EXPECT_THAT(seen(monitor), both);
+  EXPECT_THAT(seen(monitor), both) << "not forgotten";
+}
+
+TEST(Monitor, RemembersThatAFilterOfTheGateWent) {
+  const TwoNodes nodes;
+  const Gate gate = nodes.attach();
+  auto monitor = nodes.a.run([&] { return value_of(FilterMonitor::open(nodes.config().uplinks)); });
+  nodes.a.run([&] {
+    auto socket = value_of(NetlinkSocket::open());
+    const Uplink uplink = nodes.config().uplinks.front();
+    ASSERT_TRUE(value_of(remove_gate_filter(socket, uplink, FlowDirection::kEgress)));
+    const UniqueFd impostor = foreign_program(BPF_PROG_TYPE_SCHED_CLS, "impostor", -1);
+    check(add_gate_filter(socket, uplink, FlowDirection::kEgress, impostor.get()));
+  });
+  nodes.a.tc("filter del dev up0 ingress pref 1");  // the notice names the priority alone
+  EXPECT_THAT(seen(monitor), testing::ElementsAre("up0 egress: the gate's filter is gone",
+                                                  "up0 egress: the gate's filter was replaced",
+                                                  "up0 ingress: the gate's filter is gone"));
+}
+
+// Open after attach, closed before detach: see FilterMonitor.
+TEST(Monitor, TheGateItselfIsNoViolation) {
+  const TwoNodes nodes;
+  for (int i = 0; i < 3; ++i) {
+    Gate gate = nodes.attach();
+    auto monitor =
+        nodes.a.run([&] { return value_of(FilterMonitor::open(nodes.config().uplinks)); });
+    ASSERT_TRUE(value_of(gate.renew_lease(30s)));
+    check(gate.load(cut(1)));
+    check(gate.load({}));
+    EXPECT_THAT(seen(monitor), testing::IsEmpty());
+    check(gate.detach());
+  }
 }
 
 TEST(Monitor, LostNoticesCountAsAChange) {
