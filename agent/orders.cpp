@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint32_t kMaxGroups = 1U << 16;
 constexpr int kMaxTargets = 1024;
 constexpr double kMaxProbeRate = 20'000;       // per target and second
-constexpr double kMaxNodeProbeRate = 200'000;  // of all targets; about what one core can send
+constexpr double kMaxNodeProbeRate = 200'000;  // of all targets
 constexpr std::size_t kMaxName = 128;
 constexpr std::uint32_t kDefaultLeaseMs = 3'000;
 constexpr std::uint32_t kDefaultOrphanMs = 10'000;
