@@ -56,14 +56,10 @@ class OwnedTestbed {
   bool owned_ = false;
 };
 
-Status prepare_testbed(const RunArguments& arguments, const Cluster& cluster, OwnedTestbed& testbed,
-                       std::FILE* out) {
-  if (!cluster.testbed) {
-    if (!arguments.testbed) return {};
-    return fail(ErrorCode::kInput, "{}: --testbed needs a [testbed] table with a recipe",
-                cluster.path);
-  }
+// Everything about the testbed that can be wrong before one is made; opens one that is up.
+Status check_testbed(const RunArguments& arguments, const Cluster& cluster, OwnedTestbed& testbed) {
   if (!arguments.testbed) {
+    if (!cluster.testbed) return {};
     auto running = Testbed::open(cluster);
     if (!running && running.error().code == ErrorCode::kNotFound) {
       return fail(
@@ -76,7 +72,21 @@ Status prepare_testbed(const RunArguments& arguments, const Cluster& cluster, Ow
     testbed.hold(std::move(opened), false);
     return {};
   }
-  if (::geteuid() != 0) return fail(ErrorCode::kInput, "a testbed needs root");
+  if (!cluster.testbed) {
+    return fail(ErrorCode::kInput, "{}: --testbed needs a [testbed] table with a recipe",
+                cluster.path);
+  }
+  if (::geteuid() != 0) return fail(ErrorCode::kInput, "--testbed takes root; try sudo");
+  std::error_code error;
+  if (!std::filesystem::exists(arguments.agent, error)) {
+    return fail(ErrorCode::kInput, "{} does not exist; build zonequake-agent, or say --agent PATH",
+                arguments.agent);
+  }
+  return {};
+}
+
+Status make_testbed(const RunArguments& arguments, const Cluster& cluster, OwnedTestbed& testbed,
+                    std::FILE* out) {
   TestbedOptions options;
   options.agent_binary = arguments.agent;
   options.progress = [out](const std::string& line) {
@@ -104,12 +114,13 @@ Result<int> run_all(const RunArguments& arguments) {
     ZQ_CHECK(check_plannable(experiment, cluster));
     experiments.push_back(std::move(experiment));
   }
+  OwnedTestbed testbed;
+  ZQ_CHECK(check_testbed(arguments, cluster, testbed));
   ZQ_TRY(Store store, open_store(arguments.db));
 
   // Everything for people goes to stderr when stdout is for programs.
   std::FILE* const out = arguments.json ? stderr : stdout;
-  OwnedTestbed testbed;
-  ZQ_CHECK(prepare_testbed(arguments, cluster, testbed, out));
+  if (arguments.testbed) ZQ_CHECK(make_testbed(arguments, cluster, testbed, out));
   const std::stop_token stop = interrupt_token();
   int worst = kExitPassed;
   nlohmann::json results = nlohmann::json::array();
@@ -153,8 +164,11 @@ void add_run_command(CLI::App& app, int& exit_code) {
   arguments->agent = (self.parent_path() / "zonequake-agent").string();
   CLI::App* run = app.add_subcommand("run", "Run experiments against a cluster and judge them");
   run->footer(
-      "Exit code: 0 passed, 1 failed, 2 invalid or inconclusive, 3 aborted, 64 bad input,\n"
-      "70 internal error; several runs exit with the worst, in the order 70, 3, 1, 2, 0.\n"
+      "Exit code: 0 passed, 1 failed, 2 invalid or inconclusive, 3 aborted, 64 bad input or beyond "
+      "the\n"
+      "experiment's limits, 70 internal error; several runs exit with the worst, in the order 70, "
+      "3, 1,\n"
+      "2, 0.\n"
       "Ctrl-C at any moment heals and disarms every node and records the run as aborted.");
   run->add_option("experiment", arguments->experiments,
                   "Experiment files, or names from the catalogue")

@@ -106,6 +106,20 @@ TEST(Cli, WhatOnlyThePlanCanRefuseIsRefusedBeforeAnythingIsTouched) {
   EXPECT_TRUE(work.leftovers().empty()) << work.leftovers().front();
 }
 
+TEST(Cli, ATestbedThatCannotBeUsedIsSaidBeforeAFileIsMade) {
+  Workspace work("bare-3x2.toml");
+  const std::string experiment = work.file("e.toml", partition_experiment("5s"));
+  const auto not_up = on_results(work, {"run", experiment, "--cluster", work.cluster_file()});
+  EXPECT_EQ(not_up.exit_code, 64) << not_up.out << not_up.err;
+  EXPECT_NE(not_up.err.find("is not up"), std::string::npos) << not_up.err;
+  const auto no_agent =
+      run_to_end(work.run_command(experiment, {"--agent", "/nonexistent/agent"}), seconds(20));
+  EXPECT_EQ(no_agent.exit_code, 64) << no_agent.out << no_agent.err;
+  EXPECT_NE(no_agent.err.find("/nonexistent/agent"), std::string::npos) << no_agent.err;
+  EXPECT_FALSE(std::filesystem::exists(work.db()));
+  EXPECT_TRUE(work.leftovers().empty()) << work.leftovers().front();
+}
+
 TEST(Cli, LookingAtResultsThatAreNotThereMakesNoFile) {
   Workspace work("bare-3x2.toml");
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
