@@ -70,6 +70,7 @@ Result<std::unique_ptr<PathSender>> PathSender::start(const PathProberConfig& co
     targets.push_back(std::move(target));
   }
   std::vector<int> descriptors;
+  descriptors.reserve(sockets.size());
   for (const auto& socket : sockets) descriptors.push_back(socket.fd.get());
   return std::unique_ptr<PathSender>(
       new PathSender(config, std::move(targets), std::move(descriptors)));

@@ -32,6 +32,7 @@ std::vector<std::string> line_changes(const std::string& before, const std::stri
   std::set_difference(new_lines.begin(), new_lines.end(), old_lines.begin(), old_lines.end(),
                       std::back_inserter(appeared));
   std::vector<std::string> changes;
+  changes.reserve(gone.size() + appeared.size());
   for (const auto& line : gone) changes.push_back("- " + line);
   for (const auto& line : appeared) changes.push_back("+ " + line);
   return changes;

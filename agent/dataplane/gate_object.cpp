@@ -207,7 +207,8 @@ int GateObject::evidences_fd() const { return bpf_map__fd(skeleton_->maps.zq_evi
 Result<zq_renewal> GateObject::run_lease(std::uint64_t length_ns) const {
   std::array<std::uint8_t, ZQ_REQUEST_OFFSET + sizeof length_ns> packet{};
   std::memcpy(packet.data() + ZQ_REQUEST_OFFSET, &length_ns, sizeof length_ns);
-  LIBBPF_OPTS(bpf_test_run_opts, options);
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
   options.data_in = packet.data();
   options.data_size_in = packet.size();
   options.repeat = 1;

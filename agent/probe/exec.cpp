@@ -78,6 +78,7 @@ Result<pid_t> spawn(const std::vector<std::string>& words, int out, int complain
   if (error != 0) return fail_errno(error, "posix_spawn attributes");
 
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   pid_t pid = -1;

@@ -99,7 +99,7 @@ class ZooKeeperTarget : public WriteTarget {
     const MonoTime deadline = mono_now() + options_.timeout;
     ZQ_CHECK(connect(deadline));
     if (!parents_made_) ZQ_CHECK(make_parents(deadline));
-    const Status created = create(path_of(name), value, deadline);
+    Status created = create(path_of(name), value, deadline);
     if (!created && created.error().code == ErrorCode::kNotFound) parents_made_ = false;
     return created;
   }
@@ -200,7 +200,7 @@ class ZooKeeperTarget : public WriteTarget {
   Status make_parents(MonoTime deadline) {
     for (std::size_t slash = 0; slash != std::string::npos;) {
       slash = options_.prefix.find('/', slash + 1);
-      const Status made = create(options_.prefix.substr(0, slash), "", deadline);
+      Status made = create(options_.prefix.substr(0, slash), "", deadline);
       if (!made && made.error().code != ErrorCode::kExists) return made;
     }
     parents_made_ = true;

@@ -59,8 +59,8 @@ struct Fleet::Impl {
       slot.context.set_deadline(deadline);
       slot.context.set_wait_for_ready(patient);
       call(*agents[i].stub->async(), &slot.context, &request_of(i), &slot.reply,
-           [&slot, &answered](grpc::Status status) {
-             slot.status = std::move(status);
+           [&slot, &answered](const grpc::Status& status) {
+             slot.status = status;
              answered.count_down();
            });
     }
@@ -207,7 +207,7 @@ std::optional<ClockEstimate> Fleet::clock(std::size_t agent) const {
   return heartbeat ? heartbeat->health().clock : std::nullopt;
 }
 
-void Fleet::start_observing(std::vector<zonequake::ProbeSet> probes, ObservationSink sink) {
+void Fleet::start_observing(std::vector<zonequake::ProbeSet> probes, const ObservationSink& sink) {
   for (std::size_t i = 0; i < impl_->agents.size(); ++i) {
     Impl::Agent& agent = impl_->agents[i];
     agent.observe = std::make_shared<ObserveStream>(i, sink);

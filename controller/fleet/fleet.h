@@ -79,7 +79,7 @@ class Fleet {
 
   // Opens the observation streams with each agent's probes. `sink` gets the agent's index.
   using ObservationSink = std::function<void(std::size_t, const zonequake::ObservationBatch&)>;
-  void start_observing(std::vector<zonequake::ProbeSet> probes, ObservationSink sink);
+  void start_observing(std::vector<zonequake::ProbeSet> probes, const ObservationSink& sink);
   // Replaces the probe sets of running streams.
   void update_probes(const std::vector<zonequake::ProbeSet>& probes);
   void stop_observing();

@@ -195,6 +195,7 @@ std::string Narrator::cause(const Finding& finding, MonoTime time) const {
   }
   if (changes.empty()) return "nothing observed changed";
   std::vector<std::string> texts;
+  texts.reserve(changes.size());
   for (const auto& [series, change] : changes) {
     texts.push_back(
         change.first

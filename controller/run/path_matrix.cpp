@@ -161,10 +161,9 @@ std::vector<Sample> path_samples(const Cluster& cluster, const PathSnapshot& bef
     const Node& to = cluster.nodes[key.second];
     const Labels labels{
         {"from", from.name}, {"to", to.name}, {"from_zone", from.zone}, {"to_zone", to.zone}};
-    const auto known = [&](double value) {
-      return pair.known ? std::optional(value) : std::nullopt;
-    };
-    samples.push_back({"net.reachable", labels, at, known(pair.reachable ? 1 : 0)});
+    std::optional<double> reachable;
+    if (pair.known) reachable = pair.reachable ? 1 : 0;
+    samples.push_back({"net.reachable", labels, at, reachable});
     if (pair.rtt_ms > 0) samples.push_back({"net.rtt_ms", labels, at, pair.rtt_ms});
   }
   return samples;

@@ -217,6 +217,9 @@ Status RunSession::arm() {
       continue;
     }
     nodes_[i].dump_before = replies[i]->dump();
+    for (const std::string& unlisted : replies[i]->unlisted()) {
+      problems.push_back(cluster_.nodes[i].name + ": " + unlisted);
+    }
     if (book_hash.value_or(replies[i]->book_hash()) != replies[i]->book_hash()) {
       problems.push_back(cluster_.nodes[i].name + ": holds another address book than the others");
     }

@@ -102,7 +102,7 @@ Status kill_cgroups(const std::vector<std::string>& paths, Nanos patience) {
   ZQ_TRY(const std::string root, cgroup2_root());
   std::vector<std::string> present;
   for (const std::string& path : paths) {
-    const std::string directory = root + "/" + path;
+    const std::string directory = fmt::format("{}/{}", root, path);
     if (!path_exists(directory)) continue;
     ZQ_CHECK(write_control(directory + "/cgroup.kill", "1"));
     present.push_back(directory);
