@@ -64,8 +64,8 @@ struct BlastRadius {
   std::size_t pairs_impaired = 0;      // ordered node pairs with a window
   std::size_t pairs_total = 0;
   // Systems of which, at some instant, no majority of voters is alive and mutually reachable.
-  // See voters_of() in experiments/cluster.h. What was dead in the phase before still counts as dead,
-  // since it is only being started.
+  // See voters_of() in experiments/cluster.h. What was dead in the phase before still counts as
+  // dead, since it is only being started.
   std::vector<std::string> quorum_at_risk;
 };
 

@@ -289,8 +289,8 @@ class SwarmAdapter final : public Adapter {
       // "Out of sequence": the node's record changed between the client's read and its write. "Not
       // found": the node's host name is not its name in the cluster file. The leader answered, but
       // neither says anything about commits.
-      const bool says_nothing = std::ranges::any_of(
-          std::array{"out of sequence", "not found"}, [&](const char* text) {
+      const bool says_nothing =
+          std::ranges::any_of(std::array{"out of sequence", "not found"}, [&](const char* text) {
             return seen.body().find(text) != std::string::npos ||
                    seen.error().find(text) != std::string::npos;
           });

@@ -67,9 +67,9 @@ TEST_F(WriteWorkloadTest, LossIsUnknownUntilReadBack) {
     EXPECT_EQ(value_of(samples, "write.lost", {}), 3);
     EXPECT_EQ(value_of(samples, "write.read_back", {}), 1);
     EXPECT_FALSE(workload_->complete()) << "its keys are still there";
-    workload_->interpret(answer(
-        node, "etcd/write",
-        R"({"attempted":12,"acknowledged":10,"read_back":true,"lost":3,"cleaned":true})"));
+    workload_->interpret(
+        answer(node, "etcd/write",
+               R"({"attempted":12,"acknowledged":10,"read_back":true,"lost":3,"cleaned":true})"));
   }
   EXPECT_TRUE(workload_->complete());
 }
