@@ -18,6 +18,23 @@ std::string joined(const std::vector<std::string>& parts, const char* separator)
   return fmt::format("{}", fmt::join(parts, separator));
 }
 
+// Systems whose leader the experiment's selections ask for.
+std::set<std::string> systems_to_lead(const Experiment& experiment) {
+  std::set<std::string> systems;
+  const auto add = [&](const Selector& selector) {
+    if (!selector.is_dynamic()) return;
+    for (const std::string& system : selector.referenced_systems()) systems.insert(system);
+  };
+  for (const NamedSelector& entry : experiment.select) add(entry.selector);
+  for (const Phase& phase : experiment.phases) {
+    for (const Fault& fault : phase.faults) {
+      add(fault.a);
+      add(fault.b);
+    }
+  }
+  return systems;
+}
+
 }  // namespace
 
 RunSession::RunSession(const Experiment& experiment, const Cluster& cluster, Testbed* testbed,
@@ -142,10 +159,20 @@ Status RunSession::learn_timers() {
                             hub_->on_batch(static_cast<NodeId>(index), batch, clock.offset);
                           });
   if (!cluster_.systems.empty()) listener_.step("reading the systems' timers and versions");
+  const std::set<std::string> to_lead = systems_to_lead(experiment_);
+  const auto leaderless = [&] {
+    return std::find_if(to_lead.begin(), to_lead.end(),
+                        [&](const std::string& system) { return !hub_->leader(system); });
+  };
   const MonoTime deadline = mono_now() + kTimersTimeout;
-  while (!hub_->ready() || uncertainty() == Nanos::max()) {
+  while (!hub_->ready() || uncertainty() == Nanos::max() || leaderless() != to_lead.end()) {
     if (mono_now() > deadline) {
       const auto missing = hub_->not_ready();
+      if (missing.empty() && leaderless() != to_lead.end()) {
+        return fail(ErrorCode::kUnavailable,
+                    "{} had no leader that a majority agrees on within {}; nothing was impaired",
+                    *leaderless(), format_duration(kTimersTimeout));
+      }
       if (missing.empty()) {
         return fail(ErrorCode::kUnavailable, "an agent never answered a heartbeat within {}",
                     format_duration(kTimersTimeout));
