@@ -201,16 +201,16 @@ Result<std::vector<DropRule>> read_rules(const zonequake::LoadRequest& request,
     if (!seen.insert({entry.direction(), entry.group()}).second) {
       return fail(ErrorCode::kInput, "{}: given twice", where);
     }
-    if (static_cast<std::size_t>(entry.windows_size()) > kMaxWindows) {
+    if (static_cast<std::size_t>(entry.segments_size()) > kMaxWindows) {
       return fail(ErrorCode::kInput, "{}: {} windows, at most {} are possible", where,
-                  entry.windows_size(), kMaxWindows);
+                  entry.segments_size(), kMaxWindows);
     }
     DropRule rule;
     rule.direction =
         entry.direction() == zonequake::EGRESS ? FlowDirection::kEgress : FlowDirection::kIngress;
     rule.group = entry.group();
     std::int64_t last = 0;
-    for (const auto& window : entry.windows()) {
+    for (const auto& window : entry.segments()) {
       if (window.from_mono_ns() < last || window.until_mono_ns() <= window.from_mono_ns()) {
         return fail(ErrorCode::kInput, "{}: window [{}, {}) is empty, or not after the one before",
                     where, window.from_mono_ns(), window.until_mono_ns());

@@ -18,6 +18,8 @@
 //   nodes = "role:master | role:agent"  # a selector, see selector.h
 //   endpoint = "unix:{dir}/docker.sock"
 //   options = { docker = "/usr/bin/docker" }  # optional, per kind
+//   unit = "etcd.service"               # optional; or cgroup = "system.slice/etcd": what process
+//                                       // faults act on (in a testbed: the recipe's own)
 //   [[app]]                             # optional
 //   name = "web"
 //   system = "swarm"
@@ -27,8 +29,16 @@
 //   protocol = "tcp"
 //   port = 22
 //   why = "the operators' way in"
+//   [[hook]]                            # optional: what process faults of kind "hook" run, on the
+//   name = "power"                      # controller's machine, once for each node
+//   run  = ["/usr/local/sbin/ipmi", "{name}", "off"]   # {name}, {ip}, {zone}
+//   undo = ["/usr/local/sbin/ipmi", "{name}", "on"]
+//   timeout = "30s"
 //   [testbed]                           # optional
 //   recipe = "../recipes/swarm.toml"    # relative to this file
+//   [[testbed.link]]                    # optional: a permanent environment between two zones
+//   between = ["a", "b"]                # or regions; a link of zones overrides one of regions
+//   preset = "inter-region"             # and / or the keys of an impairing fault
 #pragma once
 
 #include <cstdint>
@@ -38,6 +48,7 @@
 #include <vector>
 
 #include "agent/base/error.h"
+#include "agent/base/impairment.h"
 #include "agent/base/ip.h"
 #include "agent/base/time.h"
 #include "experiments/position.h"
@@ -47,17 +58,20 @@ namespace zq {
 
 using NodeId = std::uint32_t;  // index into Cluster::nodes
 
+inline constexpr const char* kNoAgent = "none";
+
 struct Node {
   std::string name;
   std::string zone;
   std::string region;
   std::vector<std::string> roles;   // master, scheduler, agent, coordinator; others are allowed
   std::vector<IpPrefix> addresses;  // hosts or prefixes; the first host address is the node's own
-  std::string agent;                // "unix:/path" or "host:port"; empty = the testbed's own
+  std::string agent;  // "unix:/path" or "host:port"; empty = the testbed's own; kNoAgent
   std::map<std::string, std::string> labels;  // free, for recipes
   Position position;
 
   [[nodiscard]] bool has_role(const std::string& role) const;
+  [[nodiscard]] bool has_agent() const { return agent != kNoAgent; }
   // The first host address of the family, if there is one.
   [[nodiscard]] std::optional<IpAddress> host(bool v4) const;
 };
@@ -77,6 +91,17 @@ struct SystemSpec {
   // node.
   std::string endpoint;
   std::map<std::string, std::string> options;  // adapter-specific, checked by the adapter
+  std::string unit;                            // of systemd, and
+  std::string cgroup;                          // below the cgroup-2 root: at most one of them
+  Position position;
+};
+
+// A command for what no agent can do, like a cloud's or a machine's power switch.
+struct HookSpec {
+  std::string name;
+  std::vector<std::string> run;
+  std::vector<std::string> undo;  // may be empty
+  Nanos timeout = std::chrono::seconds(30);
   Position position;
 };
 
@@ -100,9 +125,17 @@ struct Exemption {
   Position position;
 };
 
+// A permanent impairment between two zones, or between all zones of two regions, both ways.
+struct TestbedLink {
+  std::string a, b;
+  Impairment impairment;  // delay is one way; rate is the total of each direction
+  Position position;
+};
+
 struct TestbedSpec {
   std::string recipe;  // absolute path of the recipe file
-  Position position;
+  std::vector<TestbedLink> links{};
+  Position position{};
 };
 
 struct Cluster {
@@ -115,6 +148,7 @@ struct Cluster {
   std::vector<SystemSpec> systems;
   std::vector<AppSpec> apps;
   std::vector<Exemption> exempt;
+  std::vector<HookSpec> hooks;
   std::optional<TestbedSpec> testbed;
 
   [[nodiscard]] const Node* find_node(const std::string& name) const;

@@ -72,7 +72,7 @@ class ClusterReader {
     const std::filesystem::path path = folder / recipe->value;
     std::error_code error;
     const std::filesystem::path whole = std::filesystem::absolute(path, error);
-    cluster_.testbed = TestbedSpec{(error ? path : whole).lexically_normal(), recipe->position};
+    cluster_.testbed = TestbedSpec{(error ? path : whole).lexically_normal(), {}, recipe->position};
   }
 
   void read_regions(TomlTable& root) {

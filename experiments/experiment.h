@@ -41,6 +41,7 @@
 #include <vector>
 
 #include "agent/base/error.h"
+#include "agent/base/impairment.h"
 #include "agent/base/time.h"
 #include "experiments/cluster.h"
 #include "experiments/expression.h"
@@ -50,19 +51,42 @@
 namespace zq {
 
 enum class FaultKind {
-  kPartition,  // nothing passes between the two sets, in either direction
+  kPartition,  // nothing passes between any two of the sides, in either direction
   kOneWay,     // nothing passes from `a` to `b`
-  kKill,  // all processes of the nodes in `a` are killed at the phase's start; they are started
-          // again when a phase begins that does not name them
+  kImpair,     // packets are impaired: both directions between sides, or from `a` to `b` only
+  kKill,  // all processes of the nodes in `a` are killed; they are started again at the fault's end
+  kStop,  // as kKill, but asked to end
+  kPause,     // frozen, and resumed at the fault's end
+  kRestart,   // stopped and started again at once
+  kZoneDown,  // silent power loss of the nodes in `a`: links dead and processes killed at one
+              // instant
+  kHook,      // a command of the cluster file's [[hook]] for each node in `a`, undone at the end
 };
+
+// An impairment that changes in equal steps over the fault's time; a single one does not change.
+using Ramp = std::vector<Impairment>;
 
 struct Fault {
   FaultKind kind = FaultKind::kPartition;
-  Selector a;  // between[0], from, or nodes
-  Selector b;  // between[1] or to; empty for kKill
-  // kKill only: how long after the phase's start (so that a drop window is open first).
-  Nanos after{};
+  Selector a;                  // between[0], from, or nodes
+  Selector b;                  // between[1] or to; empty for faults of nodes
+  std::vector<Selector> more;  // between[2..]
+  bool one_way = false;        // kOneWay, and kImpair with from and to
+  bool reject = false;         // kPartition, kOneWay: answered instead of silent
+  Scope scope;                 // source ports are those of `a`, as packets from a to b have them
+  Ramp impairments;            // kImpair: at least one, each valid
+  std::uint64_t cross_section_bps = 0;  // kImpair: total over all senders of a side; 0 = none
+  // Flapping: in force for `on` of every `period`, from the fault's start. 0 = all the time.
+  Nanos period{};
+  Nanos on{};
+  Nanos after{};               // from the phase's start to the fault's
+  std::optional<Nanos> lasts;  // default: to the end of the phase `through`
+  std::string through;         // a later phase at whose end the fault ends; empty = its own phase
+  std::string system;          // processes of this system only; empty = all of the node's
+  std::string hook;            // kHook
   Position position;
+
+  [[nodiscard]] bool of_processes() const { return kind >= FaultKind::kKill; }
 };
 
 struct Phase {
@@ -109,6 +133,13 @@ struct SteadyState {
   Nanos timeout = std::chrono::seconds(60);
 };
 
+// What the run measures beyond the paths of every run, and how exactly it must be met.
+struct Verification {
+  bool throughput = false;                               // of every impaired pair, per fault phase
+  Nanos delay_tolerance = std::chrono::milliseconds(5);  // of medians, beside 5 % of what is asked
+  Position position{};
+};
+
 struct NamedSelector {
   std::string name;
   Selector selector;
@@ -131,6 +162,7 @@ struct Experiment {
   std::vector<NamedSelector> select;  // in file order; later ones may use earlier ones
   Limits limits;
   SteadyState steady;
+  Verification verify;
   std::vector<Workload> workloads;
   std::vector<Phase> phases;  // "baseline" first; "recovery" last; faults only in between
   std::vector<Expectation> expectations;

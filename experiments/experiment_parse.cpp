@@ -255,6 +255,8 @@ class ExperimentReader {
         fault.a = read_side(table, "nodes");
         if (const auto after = table.duration("after")) fault.after = *after;
         break;
+      default:  // no form of these kinds is known yet
+        break;
     }
     table.finish();
     return fault;

@@ -16,18 +16,13 @@
 #include "agent/base/error.h"
 #include "agent/base/ip.h"
 #include "agent/base/time.h"
+#include "agent/dataplane/gate_rule.h"
+#include "agent/dataplane/uplink.h"
 
 namespace zq {
 
-enum class FlowDirection { kEgress = 0, kIngress = 1 };
-
 inline constexpr std::size_t kMaxWindows = 16;  // per (direction, group)
 inline constexpr std::size_t kMaxExemptions = 32;
-
-struct Uplink {
-  std::string device;
-  unsigned index = 0;
-};
 
 struct BookAddress {
   IpPrefix prefix;

@@ -89,13 +89,13 @@ Status add_kills(const PlanInput& input, const std::vector<ResolvedFault>& fault
 
 Status check_windows(const PlanInput& input, const Plan& plan, const Cuts& cuts) {
   for (const auto& [pair, windows] : cuts) {
-    if (windows.size() <= kMaxWindowsPerEntry) continue;
+    if (windows.size() <= kMaxSegmentsPerEntry) continue;
     return fail(ErrorCode::kRefused,
                 "{}: packets from {} to {} would be cut in {} separate stretches, but a node's "
                 "kernel holds {} for each peer group; use fewer phases, or split the experiment",
                 input.experiment.path, list_nodes(input.cluster, plan.groups[pair.first], 3),
                 list_nodes(input.cluster, plan.groups[pair.second], 3), windows.size(),
-                kMaxWindowsPerEntry);
+                kMaxSegmentsPerEntry);
   }
   return {};
 }
@@ -104,8 +104,10 @@ std::vector<NodeProgramme> make_programmes(const Cluster& cluster, const Plan& p
                                            const Cuts& cuts, const std::vector<GroupId>& group_of) {
   std::vector<std::vector<ProgrammeEntry>> entries(plan.groups.size());
   for (const auto& [pair, windows] : cuts) {
-    entries[pair.first].push_back({Direction::kEgress, pair.second, windows});
-    entries[pair.second].push_back({Direction::kIngress, pair.first, windows});
+    std::vector<FaultSegment> segments;
+    for (const Window& window : windows) segments.push_back({.window = window, .scope = {}});
+    entries[pair.first].push_back({Direction::kEgress, pair.second, segments, windows});
+    entries[pair.second].push_back({Direction::kIngress, pair.first, segments, windows});
   }
   for (std::vector<ProgrammeEntry>& list : entries) {
     std::sort(list.begin(), list.end(), [](const ProgrammeEntry& one, const ProgrammeEntry& two) {

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/base/error.h"
+#include "agent/base/impairment.h"
 #include "agent/base/ip.h"
 #include "agent/base/time.h"
 #include "experiments/cluster.h"
@@ -16,7 +18,8 @@ namespace zq {
 
 using GroupId = std::uint32_t;
 // What the gate holds per (direction, group).
-inline constexpr std::size_t kMaxWindowsPerEntry = 16;
+inline constexpr std::size_t kMaxSegmentsPerEntry = 64;
+inline constexpr std::size_t kMaxQueuesPerNode = 1000;  // (direction, group, impairment)
 
 enum class Direction { kEgress, kIngress };  // as the node itself sees it
 
@@ -27,11 +30,27 @@ struct Window {
   auto operator<=>(const Window&) const = default;
 };
 
-// Packets between the node and `peer` in `direction` are dropped inside the windows.
+// What happens to the packets of `scope` in a stretch of time; with a period, only while
+// (t - from) % period < on.
+struct FaultSegment {
+  Window window;
+  Nanos period{};  // 0 = all the time
+  Nanos on{};
+  Scope scope{};
+  Treatment treatment = Treatment::kDrop;
+  std::size_t impairment = 0;  // kImpair: index into Plan::impairments
+};
+
+// What happens to packets between the node and `peer` in `direction`: of the segments that are in
+// force and match a packet, the first decides. Drops come before rejects before impairments, and
+// impairments of one packet are combined, so that order is no surprise.
 struct ProgrammeEntry {
   Direction direction{};
   GroupId peer = 0;
-  std::vector<Window> windows;  // disjoint, ordered, maximal (touching ones are merged)
+  std::vector<FaultSegment> segments;  // at most kMaxSegmentsPerEntry
+  // When nothing at all passes without a break (drops and rejects of everything, no flapping):
+  // disjoint, ordered, maximal (touching ones are merged). Follows from `segments`.
+  std::vector<Window> windows;
 };
 
 struct NodeProgramme {
@@ -41,11 +60,23 @@ struct NodeProgramme {
   // Nodes that this node sends path probes to throughout: at most two per other group (and one in
   // its own), so that the total stays linear in nodes.
   std::vector<NodeId> path_targets;
+  bool has_agent = true;  // else entries and path targets are empty: its peers do its part
 };
 
 struct AddressBookEntry {
   IpPrefix prefix;
   GroupId group = 0;
+};
+
+// Something done to processes of nodes, or by an outside command, in user space.
+struct ProcessStep {
+  enum class What { kKill, kStop, kPause, kRestart, kHook };
+  What what = What::kKill;
+  std::vector<NodeId> nodes;
+  std::string system;  // only this system's processes; empty = all of the node's
+  std::string hook;    // kHook: a name from the cluster's [[hook]]
+  Nanos at{};          // relative to T
+  Nanos undo_at{};     // started again, resumed, or the hook's undo; kRestart: equal to `at`
 };
 
 struct PlannedPhase {
@@ -73,7 +104,9 @@ struct Plan {
   std::vector<std::vector<NodeId>> groups;     // GroupId -> nodes; every node is in exactly one
   std::vector<AddressBookEntry> address_book;  // the same on every node, ordered
   std::vector<NodeProgramme> programmes;       // by NodeId
+  std::vector<Impairment> impairments;         // distinct; rates are those of one node
   std::vector<PlannedPhase> phases;            // in order; contiguous
+  std::vector<ProcessStep> processes;          // by `at`
   std::map<std::string, NodeSet> selections;   // [select], resolved
   BlastRadius blast;
 
@@ -86,6 +119,9 @@ struct PlanInput {
   const Experiment& experiment;
   std::map<std::string, double> variables;  // for `lasts`; durations in seconds
   const LiveCluster* live = nullptr;        // for dynamic selectors
+  // By NodeId: names of agent/base/capability.h that the node's agent reported as present. Empty =
+  // not asked (offline plan): nothing is refused for lack of one.
+  std::vector<std::set<std::string>> capabilities = {};
 };
 
 // kInput: an empty selection, an unknown variable, a side that overlaps the other, addresses shared

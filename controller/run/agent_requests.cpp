@@ -89,7 +89,7 @@ std::vector<zonequake::LoadRequest> load_requests(const Plan& plan, const zonequ
                                                                 : zonequake::INGRESS);
       rule->set_group(entry.peer);
       for (const Window& window : entry.windows) {
-        zonequake::DropWindow* drop = rule->add_windows();
+        zonequake::Segment* drop = rule->add_segments();
         drop->set_from_mono_ns(to_ns(start + window.from));
         drop->set_until_mono_ns(to_ns(start + window.until));
       }

@@ -7,6 +7,21 @@
 #define ZQ_MAX_WINDOWS 16
 #define ZQ_MAX_EXEMPTIONS 32
 
+/* What tc_index says of a packet between the gate and its queues. The kind is in the upper six
+ * bits, the class id in the lower ten. Nothing of it leaves the node: the egress gate and steering
+ * clear it, and the ingress gate clears what comes in. */
+#define ZQ_STAMP_MASK 0xfc00U
+#define ZQ_STAMP_QUEUE 0xa400U /* to be steered into a lane */
+#define ZQ_STAMP_HELD 0xa800U  /* was in the egress lane: second pass */
+#define ZQ_STAMP_COPY 0xac00U  /* a duplicate on its way through the gate again */
+#define ZQ_CLASS_MASK 0x03ffU
+#define ZQ_LANE_MAJOR 0x00010000U
+
+/* SO_MARK of frames that the delay line sends on, and of the answers of reject mode. Both pass the
+ * egress gate; it clears the mark. */
+#define ZQ_LINE_MARK 0x7a716c00U
+#define ZQ_REPLY_MARK 0x7a717200U
+
 enum zq_direction { ZQ_EGRESS = 0, ZQ_INGRESS = 1, ZQ_DIRECTIONS = 2 };
 
 /* What lease_renew returns. */

@@ -245,7 +245,7 @@ class Fleet {
         auto* const rule = request.add_rules();
         rule->set_direction(direction);
         rule->set_group(group);
-        auto* const window = rule->add_windows();
+        auto* const window = rule->add_segments();
         window->set_from_mono_ns(to_ns(from));
         window->set_until_mono_ns(to_ns(until));
       }

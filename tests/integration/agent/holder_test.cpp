@@ -127,10 +127,10 @@ TEST(Holder, RefusesBadRequestsAndNamesTheField) {
   EXPECT_EQ(node.load(fleet.cut_request({2}, now, now + 1s)).code(), kInvalid);
   EXPECT_EQ(node.load(fleet.cut_request({1, 1}, now, now + 1s)).code(), kInvalid);
   auto overlapping = fleet.cut_request({1}, now, now + 1s);
-  *overlapping.mutable_rules(0)->add_windows() = overlapping.rules(0).windows(0);
+  *overlapping.mutable_rules(0)->add_segments() = overlapping.rules(0).segments(0);
   EXPECT_EQ(node.load(overlapping).code(), kInvalid);
   auto many = fleet.cut_request({1}, now, now + 1s);
-  for (int i = 0; i < 16; ++i) *many.mutable_rules(0)->add_windows() = many.rules(0).windows(0);
+  for (int i = 0; i < 16; ++i) *many.mutable_rules(0)->add_segments() = many.rules(0).segments(0);
   EXPECT_EQ(node.load(many).code(), kInvalid);
 }
 

@@ -55,7 +55,7 @@ class Armed {
     auto request = about<zonequake::LoadRequest>();
     auto* const rule = request.add_rules();
     rule->set_group(1);
-    auto* const window = rule->add_windows();
+    auto* const window = rule->add_segments();
     window->set_from_mono_ns(to_ns(mono_now()));
     window->set_until_mono_ns(to_ns(mono_now() + 60s));
     (void)value_of(session_->load(request));

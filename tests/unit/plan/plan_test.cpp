@@ -211,11 +211,11 @@ TEST(Plan, RefusesMoreWindowsThanTheKernelHolds) {
     }
     return experiment(std::move(phases));
   };
-  EXPECT_TRUE(plan_of(cluster, flapping(kMaxWindowsPerEntry)));
-  const auto plan = plan_of(cluster, flapping(kMaxWindowsPerEntry + 1));
+  EXPECT_TRUE(plan_of(cluster, flapping(kMaxSegmentsPerEntry)));
+  const auto plan = plan_of(cluster, flapping(kMaxSegmentsPerEntry + 1));
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().code, ErrorCode::kRefused);
-  EXPECT_THAT(plan.error().message, HasSubstr("17 separate stretches"));
+  EXPECT_THAT(plan.error().message, HasSubstr("65 separate stretches"));
 }
 
 TEST(Plan, RefusesAddressesOfTwoNodesThatOverlap) {

@@ -26,17 +26,18 @@ struct Fixture {
     cluster.nodes[1].name = "b1";
     plan.groups = {{0}, {1}};
     const std::vector<Window> windows{{Nanos{0}, std::chrono::seconds(10)}};
+    const std::vector<FaultSegment> segments{{.window = windows.front()}};
     for (NodeId node = 0; node < 2; ++node) {
       const GroupId peer = 1 - node;
       PathRecord& path = paths.emplace_back();
       path.from = cluster.nodes[node].name;
       path.to = cluster.nodes[peer].name;
       path.sent = path.sent_in_window = 100;
-      plan.programmes.push_back(
-          {.node = node,
-           .group = node,
-           .entries = {{Direction::kEgress, peer, windows}, {Direction::kIngress, peer, windows}},
-           .path_targets = {1 - node}});
+      plan.programmes.push_back({.node = node,
+                                 .group = node,
+                                 .entries = {{Direction::kEgress, peer, segments, windows},
+                                             {Direction::kIngress, peer, segments, windows}},
+                                 .path_targets = {1 - node}});
       for (const char* direction : {"egress", "ingress"}) {
         const bool egress = std::string(direction) == "egress";
         evidence.push_back({.node = cluster.nodes[node].name,

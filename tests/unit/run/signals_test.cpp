@@ -52,11 +52,12 @@ class Matrix : public ::testing::Test {
     plan.groups = {{0}, {1}};
     cluster.nodes[0].addresses = {*IpPrefix::parse("10.66.1.1")};
     cluster.nodes[1].addresses = {*IpPrefix::parse("10.66.2.1")};
+    const Window window{seconds(0), seconds(10)};
     for (NodeId node = 0; node < 2; ++node) {
       plan.programmes.push_back(
           {.node = node,
            .group = node,
-           .entries = {{Direction::kEgress, 1 - node, {{seconds(0), seconds(10)}}}},
+           .entries = {{Direction::kEgress, 1 - node, {{.window = window}}, {window}}},
            .path_targets = {1 - node}});
     }
   }
