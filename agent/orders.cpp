@@ -184,46 +184,6 @@ Result<ArmOrder> read_arm(const zonequake::ArmRequest& request, const std::strin
   return order;
 }
 
-Result<std::vector<DropRule>> read_rules(const zonequake::LoadRequest& request,
-                                         std::uint32_t groups) {
-  std::vector<DropRule> rules;
-  std::set<std::pair<int, std::uint32_t>> seen;
-  for (const auto& entry : request.rules()) {
-    if (!zonequake::FlowDirection_IsValid(entry.direction())) {
-      return fail(ErrorCode::kInput, "rule: direction {} is unknown",
-                  static_cast<int>(entry.direction()));
-    }
-    const std::string where = fmt::format(
-        "rule {} group {}", zonequake::FlowDirection_Name(entry.direction()), entry.group());
-    if (entry.group() >= groups) {
-      return fail(ErrorCode::kInput, "{}: there are {} groups", where, groups);
-    }
-    if (!seen.insert({entry.direction(), entry.group()}).second) {
-      return fail(ErrorCode::kInput, "{}: given twice", where);
-    }
-    if (static_cast<std::size_t>(entry.segments_size()) > kMaxWindows) {
-      return fail(ErrorCode::kInput, "{}: {} windows, at most {} are possible", where,
-                  entry.segments_size(), kMaxWindows);
-    }
-    DropRule rule;
-    rule.direction =
-        entry.direction() == zonequake::EGRESS ? FlowDirection::kEgress : FlowDirection::kIngress;
-    rule.group = entry.group();
-    std::int64_t last = 0;
-    for (const auto& window : entry.segments()) {
-      if (window.from_mono_ns() < last || window.until_mono_ns() <= window.from_mono_ns()) {
-        return fail(ErrorCode::kInput, "{}: window [{}, {}) is empty, or not after the one before",
-                    where, window.from_mono_ns(), window.until_mono_ns());
-      }
-      last = window.until_mono_ns();
-      rule.windows.push_back(
-          {mono_from_ns(window.from_mono_ns()), mono_from_ns(window.until_mono_ns())});
-    }
-    rules.push_back(std::move(rule));
-  }
-  return rules;
-}
-
 std::string hash_book(const std::vector<BookAddress>& book) {
   constexpr std::size_t kEntry = 16 + 1 + 4;
   std::vector<std::array<std::uint8_t, kEntry>> entries;

@@ -30,8 +30,7 @@ struct ArmOrder {
 Result<ArmOrder> read_arm(const zonequake::ArmRequest& request, const std::string& node);
 
 // `groups` is the number of groups that the run was armed with.
-Result<std::vector<DropRule>> read_rules(const zonequake::LoadRequest& request,
-                                         std::uint32_t groups);
+Result<GateProgramme> read_programme(const zonequake::LoadRequest& request, std::uint32_t groups);
 
 Result<IpAddress> read_address(const std::string& bytes, std::string_view what);
 [[nodiscard]] std::string write_address(const IpAddress& address);

@@ -34,7 +34,7 @@ Result<std::unique_ptr<PathProber>> PathProber::start(const PathProberConfig& co
 PathProber::PathProber(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PathProber::~PathProber() = default;
 
-void PathProber::set_programme(const std::vector<DropRule>& rules) {
+void PathProber::set_programme(const std::vector<GateRule>& rules) {
   impl_->sender->set_programme(rules);
 }
 

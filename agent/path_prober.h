@@ -63,7 +63,7 @@ class PathProber {
 
   // What the flag `in window` follows. When it returns, no probe flagged by the old programme is
   // still to be sent: call it with nothing before a programme is taken out of the kernel.
-  void set_programme(const std::vector<DropRule>& rules);
+  void set_programme(const std::vector<GateRule>& rules);
 
   [[nodiscard]] PathCounts measure();
 

@@ -24,10 +24,21 @@ constexpr Nanos kLongestTick = std::chrono::milliseconds(50);
 // says nothing about the time that it missed.
 constexpr double kBacklogSeconds = 0.1;
 
-bool in_window(const std::vector<DropRule::Span>& windows, MonoTime now) {
-  return std::any_of(windows.begin(), windows.end(), [now](const DropRule::Span& window) {
-    return window.from <= now && now < window.until - kWindowMargin;
-  });
+// Whether the gate drops every probe that is sent now, and those that are late by the margin too.
+// What only some packets meet is left out: whether a probe is among them is the gate's to say.
+bool in_window(const std::vector<GateRule::Segment>& segments, MonoTime now) {
+  for (const GateRule::Segment& segment : segments) {
+    const bool starts_in_time = segment.from <= now + kWindowMargin && now < segment.until;
+    if (segment.treatment == Treatment::kImpair) {
+      if (starts_in_time) return false;  // comes first, and may let the probe through
+      continue;
+    }
+    if (!segment.scope.everything() || !segment.in_force(now)) continue;
+    if (now >= segment.until - kWindowMargin) continue;
+    if (segment.period == Nanos{0}) return true;
+    if ((now - segment.from) % segment.period < segment.on - kWindowMargin) return true;
+  }
+  return false;
 }
 
 void sleep_until(MonoTime time) {
@@ -102,13 +113,13 @@ std::unique_lock<std::mutex> PathSender::enter() {
   return std::unique_lock(mutex_);
 }
 
-void PathSender::set_programme(const std::vector<DropRule>& rules) {
+void PathSender::set_programme(const std::vector<GateRule>& rules) {
   const auto lock = enter();
   for (auto& target : targets_) {
-    target.windows.clear();
+    target.segments.clear();
     for (const auto& rule : rules) {
       if (rule.direction == FlowDirection::kEgress && rule.group == target.where.group) {
-        target.windows = rule.windows;
+        target.segments = rule.segments;
       }
     }
   }
@@ -180,7 +191,7 @@ void PathSender::send_burst(std::uint64_t count) {
     const MonoTime now = mono_now();
     PathPacket packet;
     packet.want_echo = target.sequence % echo_each_ == 0;
-    packet.in_window = in_window(target.windows, now);
+    packet.in_window = in_window(target.segments, now);
     packet.target = static_cast<std::uint16_t>(index);
     packet.run = run_;
     packet.sequence = target.sequence++;

@@ -20,7 +20,7 @@ class PathSender {
   PathSender(const PathSender&) = delete;
   PathSender& operator=(const PathSender&) = delete;
 
-  void set_programme(const std::vector<DropRule>& rules);
+  void set_programme(const std::vector<GateRule>& rules);
   // An echo came back. Ignored when it does not belong to a target of ours.
   void take_echo(const PathPacket& echo, const IpAddress& from, std::int64_t now_ns);
   [[nodiscard]] std::vector<PathCounts::Sent> measure();
@@ -31,7 +31,7 @@ class PathSender {
     SocketAddress address;
     std::size_t socket = 0;
     std::uint64_t sequence = 0;
-    std::vector<DropRule::Span> windows;
+    std::vector<GateRule::Segment> segments;
     PathCounts::Sent counts;
     std::vector<std::int64_t> rtts_ns;  // since the last measure()
   };

@@ -155,7 +155,7 @@ Result<std::unique_ptr<Session::Run>> Session::make_run(ArmOrder order,
 Result<zonequake::LoadReply> Session::load(const zonequake::LoadRequest& request) {
   const std::lock_guard lock(mutex_);
   ZQ_TRY(Run* const run, held_by(request.run()));
-  ZQ_TRY(const auto rules, read_rules(request, run->order.gate.groups));
+  ZQ_TRY(auto programme, read_programme(request, run->order.gate.groups));
   if (!run->violations.empty()) {
     return fail(ErrorCode::kRefused, "run {} is no longer valid on node {}: {}", run->order.run,
                 options_.node, run->violations.front());
@@ -164,10 +164,11 @@ Result<zonequake::LoadReply> Session::load(const zonequake::LoadRequest& request
     return fail(ErrorCode::kRefused, "run {} is healed on node {}: a new fault needs a new run",
                 run->order.run, options_.node);
   }
-  ZQ_CHECK(swap_programme(*run, rules));
+  const std::size_t rules = programme.rules.size();
+  ZQ_CHECK(swap_programme(*run, std::move(programme)));
   zonequake::LoadReply reply;
   reply.set_loaded_mono_ns(to_ns(mono_now()));
-  spdlog::info("run {}: programme of {} rules loaded", run->order.run, rules.size());
+  spdlog::info("run {}: programme of {} rules loaded", run->order.run, rules);
   return reply;
 }
 

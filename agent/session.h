@@ -68,7 +68,7 @@ class Session {
   Status check_epoch(const zonequake::RunRef& ref, std::uint64_t newest) const;
   Status check_repeated(const zonequake::ArmRequest& request) const;
   Result<std::unique_ptr<Run>> make_run(ArmOrder order, const zonequake::ArmRequest& request);
-  static Status swap_programme(Run& run, const std::vector<DropRule>& rules);
+  static Status swap_programme(Run& run, GateProgramme programme);
   static Status heal(Run& run);
   Status let_go(const std::string& why);
   void remember(RunRecord record);

@@ -24,7 +24,7 @@ struct Session::Run {
   std::optional<FilterMonitor> monitor;
   std::unique_ptr<PathProber> prober;   // this and the monitor: none once the run is let go
   std::unique_ptr<LeaseKeeper> keeper;  // uses the gate
-  std::vector<DropRule> rules;
+  GateProgramme programme;
   std::vector<std::string> violations;
   std::optional<MonoTime> healed_at;
   // As it was at the heal, or why it could not be read then: afterwards it can no longer be told.

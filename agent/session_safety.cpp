@@ -40,15 +40,15 @@ std::vector<std::string> line_changes(const std::string& before, const std::stri
 
 }  // namespace
 
-Status Session::swap_programme(Run& run, const std::vector<DropRule>& rules) {
+Status Session::swap_programme(Run& run, GateProgramme programme) {
   // Never a moment in which probes claim a cut that the kernel no longer makes.
   run.prober->set_programme({});
-  if (auto loaded = run.gate.load(rules); !loaded) {
-    run.prober->set_programme(run.rules);
+  if (auto loaded = run.gate.load(programme); !loaded) {
+    run.prober->set_programme(run.programme.rules);
     return loaded;
   }
-  run.prober->set_programme(rules);
-  run.rules = rules;
+  run.prober->set_programme(programme.rules);
+  run.programme = std::move(programme);
   return {};
 }
 
@@ -66,7 +66,7 @@ Status Session::heal(Run& run) {
   auto ended = run.gate.end_lease();
   if (!loaded && !ended) return loaded;
   run.healed_at = mono_now();
-  run.rules.clear();
+  run.programme = {};
   spdlog::info("run {}: healed", run.order.run);
   return {};
 }

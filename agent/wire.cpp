@@ -35,6 +35,8 @@ zonequake::WindowEvidence to_wire(const WindowEvidence& evidence) {
   zonequake::WindowEvidence message;
   message.set_direction(to_wire(evidence.direction));
   message.set_group(evidence.group);
+  message.set_segment(evidence.segment);
+  message.set_treatment(static_cast<zonequake::Treatment>(evidence.window.treatment));
   message.set_from_mono_ns(to_ns(evidence.window.from));
   message.set_until_mono_ns(to_ns(evidence.window.until));
   message.set_dropped_packets(evidence.dropped_packets);

@@ -189,10 +189,10 @@ Result<Gate> Gate::attach(const GateConfig& config, const std::string& state_dir
   return Gate(std::move(impl));
 }
 
-Status Gate::load(const std::vector<DropRule>& rules) {
-  const bool heals =
-      std::ranges::all_of(rules, [](const DropRule& rule) { return rule.windows.empty(); });
-  return heals ? impl_->programme.heal(mono_now()) : impl_->programme.load(rules);
+Status Gate::load(const GateProgramme& programme) {
+  const bool heals = std::ranges::all_of(
+      programme.rules, [](const GateRule& rule) { return rule.segments.empty(); });
+  return heals ? impl_->programme.heal(mono_now()) : impl_->programme.load(programme);
 }
 
 Result<bool> Gate::renew_lease(Nanos length) {

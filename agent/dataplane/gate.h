@@ -21,7 +21,6 @@
 
 namespace zq {
 
-inline constexpr std::size_t kMaxWindows = 16;  // per (direction, group)
 inline constexpr std::size_t kMaxExemptions = 32;
 
 struct BookAddress {
@@ -47,16 +46,6 @@ struct GateConfig {
   std::vector<Uplink> uplinks;
 };
 
-struct DropRule {
-  FlowDirection direction{};
-  std::uint32_t group = 0;
-  struct Span {
-    MonoTime from;
-    MonoTime until;
-  };
-  std::vector<Span> windows;  // disjoint, ordered, at most kMaxWindows
-};
-
 // Since attach(). A packet is counted in exactly one of passed, dropped, exempt and transit; a
 // packet is what the kernel carries as one, which may be a segmentation-offload unit of up to
 // 64 KiB. Bytes include the link layer's header.
@@ -74,7 +63,8 @@ struct GateCounter {
 struct WindowEvidence {
   FlowDirection direction{};
   std::uint32_t group = 0;
-  DropRule::Span window;
+  std::uint32_t segment = 0;  // its place in the rule
+  GateRule::Segment window;
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
   std::uint64_t passed_packets = 0;  // inside the window although not exempt: the lease had lapsed
   std::uint64_t exempt_packets = 0;
@@ -101,10 +91,10 @@ class Gate {
   ~Gate();
 
   // Swaps the whole programme in one step; a packet sees the old or the new one, and none sees the
-  // old one after the return. Evidence starts anew. kInput when the rules contradict themselves.
-  // A programme without windows heals: the windows in force end now and those to come are dropped,
+  // old one after the return. Evidence starts anew. kInput when the programme contradicts itself.
+  // A programme without segments heals: the windows in force end now and those to come are dropped,
   // while the evidence of the last programme stays readable and goes on to record what passes.
-  Status load(const std::vector<DropRule>& rules);
+  Status load(const GateProgramme& programme);
 
   // Moves the lease to now + length, unless it has lapsed since the first renewal: then it stays
   // lapsed for the life of the gate and the answer is false. Checked and written inside the kernel,

@@ -16,7 +16,7 @@
 namespace zq {
 namespace {
 
-static_assert(kMaxWindows == ZQ_MAX_WINDOWS && kMaxExemptions == ZQ_MAX_EXEMPTIONS);
+static_assert(kMaxSegments == ZQ_MAX_SEGMENTS && kMaxExemptions == ZQ_MAX_EXEMPTIONS);
 static_assert(static_cast<int>(FlowDirection::kEgress) == ZQ_EGRESS &&
               static_cast<int>(FlowDirection::kIngress) == ZQ_INGRESS);
 

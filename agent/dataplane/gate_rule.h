@@ -20,7 +20,7 @@ struct GateRule {
     MonoTime until;
     Nanos period{};  // 0 = all the time, else in force while (now - from) % period < on
     Nanos on{};
-    Scope scope;
+    Scope scope{};
     Treatment treatment = Treatment::kDrop;
     std::uint32_t impairment = 0;  // kImpair: index into GateProgramme::impairments
 

@@ -18,9 +18,9 @@ const char* name_of(FlowDirection direction) {
   return direction == FlowDirection::kEgress ? "egress" : "ingress";
 }
 
-Status check_rules(const std::vector<DropRule>& rules, std::uint32_t groups) {
+Status check_rules(const std::vector<GateRule>& rules, std::uint32_t groups) {
   std::set<std::pair<FlowDirection, std::uint32_t>> seen;
-  for (const DropRule& rule : rules) {
+  for (const GateRule& rule : rules) {
     const std::string where = fmt::format("{} of group {}", name_of(rule.direction), rule.group);
     if (rule.group >= groups) {
       return fail(ErrorCode::kInput, "programme: {}, but there are {} groups", where, groups);
@@ -28,12 +28,17 @@ Status check_rules(const std::vector<DropRule>& rules, std::uint32_t groups) {
     if (!seen.emplace(rule.direction, rule.group).second) {
       return fail(ErrorCode::kInput, "programme: {} has two rules", where);
     }
-    if (rule.windows.size() > kMaxWindows) {
+    if (rule.segments.size() > kMaxSegments) {
       return fail(ErrorCode::kInput, "programme: {} has {} windows, at most {} fit", where,
-                  rule.windows.size(), kMaxWindows);
+                  rule.segments.size(), kMaxSegments);
     }
     MonoTime before{};
-    for (const DropRule::Span& window : rule.windows) {
+    for (const GateRule::Segment& window : rule.segments) {
+      if (window.treatment != Treatment::kDrop || !window.scope.everything() ||
+          window.period != Nanos{0}) {
+        return fail(ErrorCode::kRefused,
+                    "programme: {}: this gate can only drop everything, all the time", where);
+      }
       if (window.from < before || window.until <= window.from) {
         return fail(ErrorCode::kInput,
                     "programme: windows of {} must be in order, not overlap, and"
@@ -46,10 +51,10 @@ Status check_rules(const std::vector<DropRule>& rules, std::uint32_t groups) {
   return {};
 }
 
-std::size_t count_windows(const std::vector<DropRule>& rules) {
+std::size_t count_windows(const std::vector<GateRule>& rules) {
   return std::accumulate(
       rules.begin(), rules.end(), std::size_t{0},
-      [](std::size_t sum, const DropRule& rule) { return sum + rule.windows.size(); });
+      [](std::size_t sum, const GateRule& rule) { return sum + rule.segments.size(); });
 }
 
 // The earlier of two instants, where 0 means never.
@@ -95,7 +100,8 @@ Status set_inner(int outer_fd, std::uint32_t slot, int inner_fd, const char* wha
 
 }  // namespace
 
-Status Programme::load(const std::vector<DropRule>& rules) {
+Status Programme::load(const GateProgramme& programme) {
+  const std::vector<GateRule>& rules = programme.rules;
   ZQ_CHECK(check_rules(rules, groups_));
   ZQ_TRY(const std::size_t cpus, possible_cpus());
   std::vector<std::uint32_t> keys(count_windows(rules));
@@ -117,21 +123,21 @@ Status Programme::load(const std::vector<DropRule>& rules) {
 
 Status Programme::heal(MonoTime now) { return put(rules_, slot_, now); }
 
-Status Programme::put(const std::vector<DropRule>& rules, std::uint32_t slot, MonoTime end) {
+Status Programme::put(const std::vector<GateRule>& rules, std::uint32_t slot, MonoTime end) {
   std::vector<zq_programme_key> keys;
   std::vector<zq_programme_entry> entries;
   std::uint32_t evidence = 0;
-  for (const DropRule& rule : rules) {
+  for (const GateRule& rule : rules) {
     zq_programme_entry entry{};
     entry.evidence_slot = slot;
     entry.evidence_first = evidence;
-    for (const DropRule::Span& window : rule.windows) {
+    for (const GateRule::Segment& window : rule.segments) {
       if (window.from >= end) break;
       zq_window& in_kernel = entry.window[entry.windows++];
       in_kernel.from = static_cast<std::uint64_t>(to_ns(window.from));
       in_kernel.until = static_cast<std::uint64_t>(to_ns(std::min(window.until, end)));
     }
-    evidence += static_cast<std::uint32_t>(rule.windows.size());
+    evidence += static_cast<std::uint32_t>(rule.segments.size());
     keys.push_back({static_cast<std::uint32_t>(rule.direction), rule.group});
     entries.push_back(entry);
   }
@@ -144,13 +150,15 @@ Status Programme::put(const std::vector<DropRule>& rules, std::uint32_t slot, Mo
 Result<std::vector<WindowEvidence>> Programme::evidence() const {
   std::vector<WindowEvidence> result;
   std::uint32_t key = 0;
-  for (const DropRule& rule : rules_) {
+  for (const GateRule& rule : rules_) {
     const std::size_t first = result.size();
-    for (const DropRule::Span& window : rule.windows) {
+    std::uint32_t place = 0;
+    for (const GateRule::Segment& window : rule.segments) {
       WindowEvidence& sum = result.emplace_back();
       sum.direction = rule.direction;
       sum.group = rule.group;
       sum.window = window;
+      sum.segment = place++;
       ZQ_TRY(const auto values, read_per_cpu<zq_evidence>(evidence_.get(), key));
       for (const zq_evidence& value : values) add(sum, value);
       ++key;

@@ -17,22 +17,22 @@ class Programme {
   Programme(int programmes_fd, int evidences_fd, std::uint32_t groups)
       : programmes_fd_(programmes_fd), evidences_fd_(evidences_fd), groups_(groups) {}
 
-  // Checks the rules (kInput) and puts them in force in one step; evidence starts anew.
-  Status load(const std::vector<DropRule>& rules);
+  // Checks the programme (kInput) and puts them in force in one step; evidence starts anew.
+  Status load(const GateProgramme& programme);
   // Ends all windows at `now`. The evidence stays, and goes on to record what passes.
   Status heal(MonoTime now);
 
-  // One for each window of the rules loaded last, in their order.
+  // One for each segment of the rules loaded last, in their order.
   [[nodiscard]] Result<std::vector<WindowEvidence>> evidence() const;
 
  private:
   // Puts a programme in force that writes to the evidence of a slot, ending windows at `end`.
-  Status put(const std::vector<DropRule>& rules, std::uint32_t slot, MonoTime end);
+  Status put(const std::vector<GateRule>& rules, std::uint32_t slot, MonoTime end);
 
   int programmes_fd_;
   int evidences_fd_;
   std::uint32_t groups_;
-  std::vector<DropRule> rules_;
+  std::vector<GateRule> rules_;
   UniqueFd evidence_;
   std::uint32_t slot_ = 0;  // of the programme in force
 };

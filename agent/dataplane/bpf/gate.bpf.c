@@ -354,7 +354,7 @@ static __always_inline int decide(struct __sk_buff* skb, const __u32 direction) 
   const __u64 now = bpf_ktime_get_ns();
   __u32 previous = NO_WINDOW;
   __u32 next = NO_WINDOW;
-  for (__u32 i = 0; i < ZQ_MAX_WINDOWS; ++i) {
+  for (__u32 i = 0; i < ZQ_MAX_SEGMENTS; ++i) {
     if (i >= entry->windows) break;
     if (now < entry->window[i].from) {
       next = i;

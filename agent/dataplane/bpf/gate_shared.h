@@ -4,7 +4,7 @@
 
 #include <linux/types.h>
 
-#define ZQ_MAX_WINDOWS 16
+#define ZQ_MAX_SEGMENTS 64
 #define ZQ_MAX_EXEMPTIONS 32
 
 /* What tc_index says of a packet between the gate and its queues. The kind is in the upper six
@@ -64,7 +64,7 @@ struct zq_programme_entry {
   __u32 evidence_slot;
   __u32 evidence_first;
   __u32 reserved;
-  struct zq_window window[ZQ_MAX_WINDOWS];
+  struct zq_window window[ZQ_MAX_SEGMENTS];
 };
 
 /* Instants are 0 when the event has not happened. */

@@ -130,7 +130,7 @@ TEST(Holder, RefusesBadRequestsAndNamesTheField) {
   *overlapping.mutable_rules(0)->add_segments() = overlapping.rules(0).segments(0);
   EXPECT_EQ(node.load(overlapping).code(), kInvalid);
   auto many = fleet.cut_request({1}, now, now + 1s);
-  for (int i = 0; i < 16; ++i) *many.mutable_rules(0)->add_segments() = many.rules(0).segments(0);
+  for (int i = 0; i < 64; ++i) *many.mutable_rules(0)->add_segments() = many.rules(0).segments(0);
   EXPECT_EQ(node.load(many).code(), kInvalid);
 }
 

@@ -112,13 +112,13 @@ TEST(Drop, OneWayLeavesTheOtherDirectionAlone) {
   ASSERT_TRUE(value_of(gate.renew_lease(30s)));
   const Sockets sockets(nodes, kFamilies[0]);
   const MonoTime now = mono_now();
-  check(gate.load({rule(kEgress, 1, now, now + 60s)}));
+  check(gate.load({{rule(kEgress, 1, now, now + 60s)}, {}}));
   ASSERT_EQ(sockets.to_b(), 0);
   ASSERT_EQ(sockets.to_a(), 0);
   EXPECT_TRUE(sockets.a.receive());
   EXPECT_FALSE(sockets.b.receive(50ms));
 
-  check(gate.load({rule(kIngress, 1, now, now + 60s)}));
+  check(gate.load({{rule(kIngress, 1, now, now + 60s)}, {}}));
   ASSERT_EQ(sockets.to_b(), 0);
   ASSERT_EQ(sockets.to_a(), 0);
   EXPECT_TRUE(sockets.b.receive());

@@ -238,17 +238,17 @@ TEST(Selection, RefusesContradictions) {
 
   Gate gate = nodes.attach();
   const MonoTime now = mono_now();
-  const DropRule overlapping{kEgress, 1, {{now, now + 2s}, {now + 1s, now + 3s}}};
-  EXPECT_THAT(error_of(gate.load({overlapping})), testing::HasSubstr("not overlap"));
-  const DropRule one = rule(kEgress, 1, now, now + 1s);
-  EXPECT_THAT(error_of(gate.load({one, one})), testing::HasSubstr("two rules"));
-  EXPECT_THAT(error_of(gate.load({rule(kEgress, 5, now, now + 1s)})),
+  const GateRule overlapping{kEgress, 1, {{now, now + 2s}, {now + 1s, now + 3s}}};
+  EXPECT_THAT(error_of(gate.load({{overlapping}, {}})), testing::HasSubstr("not overlap"));
+  const GateRule one = rule(kEgress, 1, now, now + 1s);
+  EXPECT_THAT(error_of(gate.load({{one, one}, {}})), testing::HasSubstr("two rules"));
+  EXPECT_THAT(error_of(gate.load({{rule(kEgress, 5, now, now + 1s)}, {}})),
               testing::HasSubstr("group 5"));
-  DropRule many{kIngress, 1, {}};
-  for (std::size_t i = 0; i <= kMaxWindows; ++i) {
-    many.windows.push_back({now + i * 2s, now + i * 2s + 1s});
+  GateRule many{kIngress, 1, {}};
+  for (std::size_t i = 0; i <= kMaxSegments; ++i) {
+    many.segments.push_back({now + i * 2s, now + i * 2s + 1s});
   }
-  EXPECT_THAT(error_of(gate.load({many})), testing::HasSubstr("at most 16"));
+  EXPECT_THAT(error_of(gate.load({{many}, {}})), testing::HasSubstr("at most 64"));
 }
 
 }  // namespace

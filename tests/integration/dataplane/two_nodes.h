@@ -45,15 +45,16 @@ struct TwoNodes {
   [[nodiscard]] Gate attach(const GateConfig& with) const { return value_of(try_attach(with)); }
 };
 
-inline DropRule rule(FlowDirection direction, std::uint32_t group, MonoTime from, MonoTime until) {
+inline GateRule rule(FlowDirection direction, std::uint32_t group, MonoTime from, MonoTime until) {
   return {direction, group, {{from, until}}};
 }
 
 // Drops everything between the node and the group from now on.
-inline std::vector<DropRule> cut(std::uint32_t group, Nanos length = 60s) {
+inline GateProgramme cut(std::uint32_t group, Nanos length = 60s) {
   const MonoTime now = mono_now();
-  return {rule(FlowDirection::kEgress, group, now, now + length),
-          rule(FlowDirection::kIngress, group, now, now + length)};
+  return {.rules = {rule(FlowDirection::kEgress, group, now, now + length),
+                    rule(FlowDirection::kIngress, group, now, now + length)},
+          .impairments = {}};
 }
 
 inline GateCounter counter(const Gate& gate, FlowDirection direction, std::uint32_t group) {

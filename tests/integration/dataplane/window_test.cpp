@@ -21,7 +21,7 @@ TEST(Window, OpensAndClosesByTheClockUnderAFlood) {
   Flood in(b, TwoNodes::kA4, 7000, kRate);
   const MonoTime from = mono_now() + 400ms;
   const MonoTime until = from + 400ms;
-  check(gate.load({rule(kEgress, 1, from, until), rule(kIngress, 1, from, until)}));
+  check(gate.load({{rule(kEgress, 1, from, until), rule(kIngress, 1, from, until)}, {}}));
   ASSERT_TRUE(wait_until([&] { return mono_now() > until + 200ms; }));
   out.stop();
   in.stop();
@@ -63,25 +63,25 @@ TEST(Window, SeveralWindowsAreKeptApart) {
   const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
   const UdpSocket b(nodes.b, TwoNodes::kB4, 7000);
   const MonoTime start = mono_now() + 300ms;
-  DropRule flapping{kEgress, 1, {}};
+  GateRule flapping{kEgress, 1, {}};
   for (int i = 0; i < 4; ++i) {
-    flapping.windows.push_back({start + i * 200ms, start + i * 200ms + 100ms});
+    flapping.segments.push_back({start + i * 200ms, start + i * 200ms + 100ms});
   }
   Flood out(a, TwoNodes::kB4, 7000, kRate);
-  check(gate.load({flapping}));
-  ASSERT_TRUE(wait_until([&] { return mono_now() > flapping.windows.back().until + 50ms; }));
+  check(gate.load({{flapping}, {}}));
+  ASSERT_TRUE(wait_until([&] { return mono_now() > flapping.segments.back().until + 50ms; }));
   out.stop();
   const auto proofs = value_of(gate.evidence());
   ASSERT_EQ(proofs.size(), 4U);
   for (std::size_t i = 0; i < proofs.size(); ++i) {
     SCOPED_TRACE(i);
-    const std::int64_t from = to_ns(flapping.windows[i].from);
-    const std::int64_t until = to_ns(flapping.windows[i].until);
+    const std::int64_t from = to_ns(flapping.segments[i].from);
+    const std::int64_t until = to_ns(flapping.segments[i].until);
     EXPECT_GT(proofs[i].dropped_packets, 0U);
     EXPECT_GE(proofs[i].first_dropped_ns, from);
     EXPECT_LT(proofs[i].last_dropped_ns, until);
     EXPECT_LT(proofs[i].last_passed_ns, from);
-    EXPECT_GT(proofs[i].last_passed_ns, i == 0 ? 0 : to_ns(flapping.windows[i - 1].until));
+    EXPECT_GT(proofs[i].last_passed_ns, i == 0 ? 0 : to_ns(flapping.segments[i - 1].until));
     EXPECT_GE(proofs[i].first_passed_ns, until);
   }
 }
@@ -92,8 +92,8 @@ TEST(Window, ALongSilenceIsBridgedInTheEvidence) {
   ASSERT_TRUE(value_of(gate.renew_lease(60s)));
   const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
   const MonoTime start = mono_now() + 400ms;
-  const DropRule two{kEgress, 1, {{start, start + 20ms}, {start + 40ms, start + 60ms}}};
-  check(gate.load({two}));
+  const GateRule two{kEgress, 1, {{start, start + 20ms}, {start + 40ms, start + 60ms}}};
+  check(gate.load({{two}, {}}));
   ASSERT_EQ(a.send(TwoNodes::kB4, 7000), 0);
   ASSERT_LT(mono_now(), start) << "the machine is too slow for this test";
   ASSERT_TRUE(wait_until([&] { return mono_now() > start + 60ms; }));
@@ -112,7 +112,7 @@ TEST(Window, HealingEndsWindowsAndKeepsTheirEvidence) {
   const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
   const UdpSocket b(nodes.b, TwoNodes::kB4, 7000);
   const MonoTime now = mono_now();
-  check(gate.load({{kEgress, 1, {{now, now + 60s}, {now + 61s, now + 70s}}}}));
+  check(gate.load({{{kEgress, 1, {{now, now + 60s}, {now + 61s, now + 70s}}}}, {}}));
   ASSERT_EQ(a.send(TwoNodes::kB4, 7000), 0);
   check(gate.load({}));
   const MonoTime healed = mono_now();
@@ -125,7 +125,7 @@ TEST(Window, HealingEndsWindowsAndKeepsTheirEvidence) {
   EXPECT_EQ(proofs[0].passed_packets, 0U);
   EXPECT_GE(proofs[0].first_passed_ns, to_ns(healed));
   EXPECT_EQ(proofs[1].dropped_packets, 0U);
-  check(gate.load({rule(kEgress, 1, now, now + 60s)}));
+  check(gate.load({{rule(kEgress, 1, now, now + 60s)}, {}}));
   EXPECT_EQ(evidence(gate, kEgress, 1).dropped_packets, 0U) << "a new programme starts anew";
   EXPECT_EQ(counter(gate, kEgress, 1).dropped_packets, 1U) << "counters go on";
 }
