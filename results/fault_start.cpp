@@ -14,7 +14,7 @@ FaultStart fault_start(MonoTime fault_at, const std::vector<FaultEvidenceRecord>
   const std::int64_t t = to_ns(fault_at);
   std::map<std::string, FaultStart::AtNode> nodes;
   for (const FaultEvidenceRecord& record : evidence) {
-    if (std::abs(record.from_mono_ns - t) > kSameInstant) continue;
+    if (std::abs(record.from_mono_ns - t) > kSameInstant || record.treatment == "impair") continue;
     FaultStart::AtNode& node = nodes[record.node];
     node.node = record.node;
     // Relative to the window's own start, which is T on the node's own clock.
@@ -46,10 +46,11 @@ FaultStart fault_start(MonoTime fault_at, const std::vector<FaultEvidenceRecord>
 
 std::string FaultStart::to_string() const {
   if (!spread) return "no packet was dropped at T";
+  const auto dropped = std::count_if(nodes.begin(), nodes.end(),
+                                     [](const AtNode& node) { return node.first_dropped; });
   return fmt::format(
       "first drops spread over {} on {} nodes; largest gap between packets around T {}",
-      format_duration(*spread), nodes.size(),
-      largest_gap ? format_duration(*largest_gap) : "unknown");
+      format_duration(*spread), dropped, largest_gap ? format_duration(*largest_gap) : "unknown");
 }
 
 }  // namespace zq

@@ -73,6 +73,9 @@ Result<RunReport> load(const Store& store, RunId run) {
   ZQ_TRY(report.verdicts, store.verdicts(run));
   ZQ_TRY(report.evidence, store.evidence(run));
   ZQ_TRY(report.paths, store.paths(run));
+  ZQ_TRY(report.measurements, store.measurements(run));
+  ZQ_TRY(report.queues, store.queues(run));
+  ZQ_TRY(report.processes, store.processes(run));
   ZQ_TRY(report.events, store.events(run));
   return report;
 }
@@ -206,8 +209,9 @@ Result<std::string> render_run(const Store& store, RunId run, bool color, std::s
   report.color = color;
   report.width = width == 0 ? terminal_width() : width;
   return render_header(report) + render_verdicts(report) + render_phases(report) +
-         render_evidence(report) + render_paths(report) + render_dumps(report) +
-         render_events(report);
+         render_processes(report) + render_measurements(report) + render_evidence(report) +
+         render_impairments(report) + render_queues(report) + render_paths(report) +
+         render_capabilities(report) + render_dumps(report) + render_events(report);
 }
 
 std::string render_runs(std::span<const RunRecord> runs, bool color, std::size_t width) {

@@ -50,29 +50,6 @@ void add(Border& border, const FaultEvidenceRecord& one) {
   keep_most(border.last_first_dropped, one.first_dropped_ns - one.from_mono_ns);
 }
 
-// A window by the phases that it covers. On the controller's clock the windows of different nodes
-// differ by what the clocks are not known to, so the phase with the nearest planned border is
-// meant. The number orders windows.
-std::pair<std::int64_t, std::string> window_name(const RunReport& report,
-                                                 const FaultEvidenceRecord& one) {
-  if (!report.run.fault_mono_ns || report.phases.empty()) {
-    return {one.from_mono_ns, fmt::format("{} to {}", report.instant(one.from_mono_ns),
-                                          report.instant(one.until_mono_ns))};
-  }
-  const auto nearest = [&](std::int64_t mono_ns, auto border) {
-    const std::int64_t at = mono_ns - *report.run.fault_mono_ns;
-    return std::min_element(report.phases.begin(), report.phases.end(),
-                            [&](const PhaseRecord& a, const PhaseRecord& b) {
-                              return std::abs(a.*border - at) < std::abs(b.*border - at);
-                            });
-  };
-  const auto first = nearest(one.from_mono_ns, &PhaseRecord::planned_from_ns);
-  const auto last = nearest(one.until_mono_ns, &PhaseRecord::planned_until_ns);
-  std::string name = first->name;
-  if (last > first) name += " to " + last->name;
-  return {first - report.phases.begin(), std::move(name)};
-}
-
 std::string offset(const std::optional<std::int64_t>& ns) {
   return ns ? signed_duration(*ns) : "none";
 }
@@ -181,27 +158,53 @@ std::map<std::string, std::string> RunReport::group_of_node() const {
   return result;
 }
 
-std::string render_evidence(const RunReport& report) {
-  using Align = Table::Align;
-  if (report.evidence.empty()) return "";
+std::pair<std::int64_t, std::string> window_name(const RunReport& report,
+                                                 const FaultEvidenceRecord& one) {
+  if (!report.run.fault_mono_ns || report.phases.empty()) {
+    return {one.from_mono_ns, fmt::format("{} to {}", report.instant(one.from_mono_ns),
+                                          report.instant(one.until_mono_ns))};
+  }
+  const auto nearest = [&](std::int64_t mono_ns, auto border) {
+    const std::int64_t at = mono_ns - *report.run.fault_mono_ns;
+    return std::min_element(report.phases.begin(), report.phases.end(),
+                            [&](const PhaseRecord& a, const PhaseRecord& b) {
+                              return std::abs(a.*border - at) < std::abs(b.*border - at);
+                            });
+  };
+  const auto first = nearest(one.from_mono_ns, &PhaseRecord::planned_from_ns);
+  const auto last = nearest(one.until_mono_ns, &PhaseRecord::planned_until_ns);
+  std::string name = first->name;
+  if (last > first) name += " to " + last->name;
+  return {first - report.phases.begin(), std::move(name)};
+}
+
+BorderName border_name(const RunReport& report, const std::string& node, std::uint32_t group,
+                       const std::string& direction) {
   const auto own_group = report.group_of_node();
   const auto names = report.group_names();
+  const auto own = own_group.find(node);
+  const auto peer = names.find(group);
+  const std::string here = own == own_group.end() ? node : own->second;
+  const std::string there = peer == names.end() ? fmt::format("group {}", group) : peer->second;
+  return direction == "egress" ? BorderName{here, there} : BorderName{there, here};
+}
+
+std::string render_evidence(const RunReport& report) {
+  using Align = Table::Align;
   using Window = std::pair<std::int64_t, std::string>;
-  std::map<std::tuple<Window, std::string, std::string, std::string>, Border> borders;
+  std::map<std::tuple<Window, std::string, std::string, std::string, std::string>, Border> borders;
   for (const FaultEvidenceRecord& one : report.evidence) {
-    const auto own = own_group.find(one.node);
-    const auto peer = names.find(one.group);
-    const std::string here = own == own_group.end() ? one.node : own->second;
-    const std::string there =
-        peer == names.end() ? fmt::format("group {}", one.group) : peer->second;
-    const bool egress = one.direction == "egress";
-    add(borders[{window_name(report, one), egress ? here : there, egress ? there : here,
-                 one.direction}],
+    if (one.treatment == "impair") continue;
+    const BorderName border = border_name(report, one.node, one.group, one.direction);
+    add(borders[{window_name(report, one), border.from, border.to, one.direction,
+                 one.asked.empty() ? one.treatment : one.asked}],
         one);
   }
+  if (borders.empty()) return "";
   Table table({{"From"},
                {"To"},
                {"Window"},
+               {"Fault"},
                {"Dropped at"},
                {"Nodes"},
                {"Dropped", Align::kRight},
@@ -210,12 +213,13 @@ std::string render_evidence(const RunReport& report) {
                {"Last pass"},
                {"First drop"}});
   for (const auto& [key, border] : borders) {
-    const auto& [window, from, to, direction] = key;
+    const auto& [window, from, to, direction, fault] = key;
     const bool sender = direction == "egress";
     const Style missing = sender ? Style::kWarning : Style::kPlain;
     table.add({{from},
                {to},
                {window.second},
+               {fault},
                {sender ? "sender" : "receiver"},
                {dropping_nodes(border), border.silent == 0 ? Style::kPlain : missing},
                {std::to_string(border.dropped), border.dropped > 0 ? Style::kPlain : missing},
@@ -258,7 +262,10 @@ std::string render_dumps(const RunReport& report) {
   std::vector<std::string> missing;
   std::string differences;
   std::size_t equal = 0;
+  std::size_t with_agent = 0;
   for (const NodeRecord& node : report.nodes) {
+    if (node.agentless()) continue;
+    ++with_agent;
     if (node.dump_before.empty() || node.dump_after.empty()) {
       missing.push_back(node.name);
     } else if (node.dump_before == node.dump_after) {
@@ -273,7 +280,7 @@ std::string render_dumps(const RunReport& report) {
   std::string text = report.heading("What the nodes' networks looked like before and after");
   if (equal > 0) {
     text += fmt::format("  {} on {} of {} nodes\n", styled("identical", Style::kGood, report.color),
-                        equal, report.nodes.size());
+                        equal, with_agent);
   }
   text += differences;
   if (!missing.empty()) {

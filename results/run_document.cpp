@@ -35,7 +35,10 @@ json node_json(const NodeRecord& node, bool dumps) {
                  {"clock_offset_ns", node.clock_offset_ns},
                  {"clock_uncertainty_ns", node.clock_uncertainty_ns},
                  {"dumps_taken", !node.dump_before.empty() && !node.dump_after.empty()},
-                 {"dumps_equal", node.dump_before == node.dump_after}};
+                 {"dumps_equal", node.dump_before == node.dump_after},
+                 {"agentless", node.agentless()}};
+  json capabilities = json::parse(node.capabilities, nullptr, false);
+  result["capabilities"] = capabilities.is_discarded() ? json::array() : std::move(capabilities);
   if (dumps) {
     result["dump_before"] = node.dump_before;
     result["dump_after"] = node.dump_after;
@@ -56,7 +59,66 @@ json evidence_json(const FaultEvidenceRecord& one) {
           {"last_passed_ns", one.last_passed_ns},
           {"first_dropped_ns", one.first_dropped_ns},
           {"last_dropped_ns", one.last_dropped_ns},
-          {"first_passed_ns", one.first_passed_ns}};
+          {"first_passed_ns", one.first_passed_ns},
+          {"segment", one.segment},
+          {"treatment", one.treatment},
+          {"scope", one.scope},
+          {"asked", one.asked},
+          {"impaired_packets", one.impaired_packets},
+          {"impaired_bytes", one.impaired_bytes},
+          {"impaired_segments", one.impaired_segments},
+          {"lost_packets", one.lost_packets},
+          {"duplicated_packets", one.duplicated_packets},
+          {"held_dropped_packets", one.held_dropped_packets},
+          {"held_passed_packets", one.held_passed_packets},
+          {"first_impaired_ns", one.first_impaired_ns},
+          {"last_impaired_ns", one.last_impaired_ns}};
+}
+
+json queue_json(const QueueRecord& queue) {
+  return {{"node", queue.node},
+          {"direction", queue.direction},
+          {"group", queue.group},
+          {"asked", queue.asked},
+          {"lane", queue.lane},
+          {"rate_bps", queue.rate_bps},
+          {"limit_packets", queue.limit_packets},
+          {"burst_bytes", queue.burst_bytes},
+          {"quantum_bytes", queue.quantum_bytes},
+          {"drain_ns", queue.drain_ns},
+          {"sent_packets", queue.sent_packets},
+          {"sent_bytes", queue.sent_bytes},
+          {"dropped_packets", queue.dropped_packets},
+          {"backlog_packets", queue.backlog_packets},
+          {"discarded_packets", queue.discarded_packets}};
+}
+
+json measurement_json(const MeasurementRecord& one) {
+  return {{"stage", one.stage},
+          {"from", one.from},
+          {"to", one.to},
+          {"address", one.address},
+          {"quantity", one.quantity},
+          {"asked", one.asked},
+          {"measured", nullable(one.measured)},
+          {"low", one.low},
+          {"high", one.high},
+          {"samples", one.samples},
+          {"within", one.within}};
+}
+
+json process_json(const ProcessRecord& one) {
+  return {{"node", one.node},
+          {"step", one.step},
+          {"target", one.target},
+          {"planned_mono_ns", one.planned_mono_ns},
+          {"began_mono_ns", nullable(one.began_mono_ns)},
+          {"done_mono_ns", nullable(one.done_mono_ns)},
+          {"by_agent", one.by_agent},
+          {"processes", one.processes},
+          {"error", one.error},
+          {"output", one.output},
+          {"undo", one.undo}};
 }
 
 json path_json(const PathRecord& path) {
@@ -69,7 +131,8 @@ json path_json(const PathRecord& path) {
           {"received", path.received},
           {"sent_in_window", path.sent_in_window},
           {"received_in_window", path.received_in_window},
-          {"rtt_p50_ns", path.rtt_p50_ns}};
+          {"rtt_p50_ns", path.rtt_p50_ns},
+          {"allowed_loss", path.allowed_loss}};
 }
 
 json event_json(const EventRecord& event) {
@@ -144,6 +207,9 @@ Result<json> run_document(const Store& store, RunId run, DocumentParts parts) {
   ZQ_TRY(const auto verdicts, store.verdicts(run));
   ZQ_TRY(const auto evidence, store.evidence(run));
   ZQ_TRY(const auto paths, store.paths(run));
+  ZQ_TRY(const auto queues, store.queues(run));
+  ZQ_TRY(const auto measurements, store.measurements(run));
+  ZQ_TRY(const auto processes, store.processes(run));
   ZQ_TRY(const auto events, store.events(run));
   json document = {
       {"format", "zonequake-run"},
@@ -155,6 +221,9 @@ Result<json> run_document(const Store& store, RunId run, DocumentParts parts) {
       {"verdicts", list(verdicts, verdict_json)},
       {"evidence", list(evidence, evidence_json)},
       {"paths", list(paths, path_json)},
+      {"measurements", list(measurements, measurement_json)},
+      {"queues", list(queues, queue_json)},
+      {"processes", list(processes, process_json)},
       {"events", list(events, event_json)}};
   if (parts.texts) {
     document["run"]["experiment_text"] = record.experiment_text;

@@ -66,15 +66,68 @@ struct NodeRecord {
   std::string kernel, agent_version, boot_id;
   std::int64_t clock_offset_ns = 0, clock_uncertainty_ns = 0;
   std::string dump_before, dump_after;  // empty = not taken
+  std::string capabilities = {};        // JSON: [{"name", "present", "text"}]; empty = not asked
+
+  // No agent was asked to be there, so there is nothing to describe, arm or dump.
+  [[nodiscard]] bool agentless() const { return agent_version == "none"; }
 };
 
-// Evidence of one window on one node, in controller time.
+// Evidence of one segment of a node's programme, in controller time.
 struct FaultEvidenceRecord {
   std::string node, direction;  // "egress" / "ingress"
   std::uint32_t group = 0;
   std::int64_t from_mono_ns = 0, until_mono_ns = 0;
   std::uint64_t dropped_packets = 0, dropped_bytes = 0, passed_packets = 0, exempt_packets = 0;
   std::int64_t last_passed_ns = 0, first_dropped_ns = 0, last_dropped_ns = 0, first_passed_ns = 0;
+  std::uint32_t segment = 0;       // its place in the rule
+  std::string treatment = "drop";  // "drop", "reject", "impair"
+  std::string scope = "all";       // for people
+  std::string asked = {};          // "delay 50ms"; empty for a plain drop
+  std::uint64_t impaired_packets = 0, impaired_bytes = 0;
+  std::uint64_t impaired_segments = 0;  // wire packets that these were
+  std::uint64_t lost_packets = 0, duplicated_packets = 0;
+  std::uint64_t held_dropped_packets = 0, held_passed_packets = 0;
+  std::int64_t first_impaired_ns = 0, last_impaired_ns = 0;
+};
+
+// One queue of a node: a (direction, group, impairment).
+struct QueueRecord {
+  std::string node, direction;
+  std::uint32_t group = 0;
+  std::string asked = {};  // "delay 50ms +-5ms normal"
+  std::string lane = {};   // "netem", "htb", "delay-line"
+  std::uint64_t rate_bps = 0;
+  std::uint64_t limit_packets = 0, burst_bytes = 0, quantum_bytes = 0;
+  std::int64_t drain_ns = 0;
+  std::uint64_t sent_packets = 0, sent_bytes = 0;
+  std::uint64_t dropped_packets = 0;    // because the queue was full
+  std::uint64_t backlog_packets = 0;    // still in it when it was read
+  std::uint64_t discarded_packets = 0;  // still in it when it was removed
+};
+
+// One quantity of a directed path over a stretch of the run, asked against measured.
+struct MeasurementRecord {
+  std::string stage;  // "before", "during:PHASE", "after"
+  std::string from, to, address;
+  std::string quantity;  // delay_ms, jitter_ms, loss, duplicate, reorder, rate_mbps
+  double asked = 0;
+  std::optional<double> measured = {};  // nothing arrived that would tell
+  double low = 0, high = 0;             // what is within tolerance
+  std::uint64_t samples = 0;
+  std::string within = "unknown";  // "yes", "no", "unknown": too few samples
+};
+
+// A step that acts on processes or runs a command, in controller time.
+struct ProcessRecord {
+  std::string node;
+  std::string step;    // "kill", "pause", "resume", "start", "hook power", "hook power undo"
+  std::string target;  // unit, cgroup, or the command
+  std::int64_t planned_mono_ns = 0;
+  std::optional<std::int64_t> began_mono_ns = {}, done_mono_ns = {};
+  bool by_agent = false;  // at an instant of the node's own clock
+  std::uint32_t processes = 0;
+  std::string error = {}, output = {};
+  std::string undo = {};  // a command line that has to follow
 };
 
 // One directed path between two nodes, measured over a stretch of the run.
@@ -84,6 +137,7 @@ struct PathRecord {
   bool expected_cut = false;
   std::uint64_t sent = 0, received = 0, sent_in_window = 0, received_in_window = 0;
   std::int64_t rtt_p50_ns = 0;
+  double allowed_loss = 0;  // share that the plan lets get lost, its tolerance included
 };
 
 // Kind of the events that say that a run was judged again, and how that changed its verdict.
@@ -126,6 +180,10 @@ class Store {
   Status put_phases(RunId run, std::span<const PhaseRecord> phases);  // insert or replace by name
   Status add_evidence(RunId run, std::span<const FaultEvidenceRecord> evidence);
   Status add_paths(RunId run, std::span<const PathRecord> paths);
+  Status add_queues(RunId run, std::span<const QueueRecord> queues);
+  Status add_measurements(RunId run, std::span<const MeasurementRecord> measurements);
+  // Inserts, or replaces the one of the same node, step, target and planned instant.
+  Status put_process(RunId run, const ProcessRecord& process);
   Status add_event(RunId run, const EventRecord& event);
   // Replaces the verdicts of an earlier judging.
   Status put_verdicts(RunId run, std::span<const VerdictRecord> verdicts);
@@ -147,6 +205,9 @@ class Store {
   Result<std::vector<PhaseRecord>> phases(RunId run) const;
   Result<std::vector<FaultEvidenceRecord>> evidence(RunId run) const;
   Result<std::vector<PathRecord>> paths(RunId run) const;
+  Result<std::vector<QueueRecord>> queues(RunId run) const;
+  Result<std::vector<MeasurementRecord>> measurements(RunId run) const;
+  Result<std::vector<ProcessRecord>> processes(RunId run) const;  // by planned instant
   Result<std::vector<EventRecord>> events(RunId run) const;
   Result<std::vector<VerdictRecord>> verdicts(RunId run) const;
   Result<std::vector<Series>> series(RunId run) const;

@@ -1,4 +1,5 @@
-// What belongs to a run: nodes, phases, evidence, paths, events, verdicts, series.
+// What belongs to a run: nodes, phases, paths, events, verdicts, series. See also
+// store_evidence.cpp.
 #include <nlohmann/json.hpp>
 
 #include "results/redact.h"
@@ -12,9 +13,10 @@ Status Store::put_nodes(RunId run, std::span<const NodeRecord> nodes) {
     SQLite::Statement put(
         *impl_->database,
         "INSERT INTO nodes (run, name, position, zone, region, roles, addresses, group_id, kernel, "
-        "agent_version, boot_id, clock_offset_ns, clock_uncertainty_ns, dump_before, dump_after) "
+        "agent_version, boot_id, clock_offset_ns, clock_uncertainty_ns, dump_before, dump_after, "
+        "capabilities) "
         "VALUES (?1, ?2, (SELECT count(*) FROM nodes WHERE run = ?1), ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-        "?10, ?11, ?12, ?13, ?14) ON CONFLICT (run, name) DO UPDATE SET zone = excluded.zone, "
+        "?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (run, name) DO UPDATE SET zone = excluded.zone, "
         "region = excluded.region, roles = excluded.roles, addresses = excluded.addresses, "
         "group_id = excluded.group_id, kernel = excluded.kernel, agent_version = "
         "excluded.agent_version, boot_id = excluded.boot_id, clock_offset_ns = "
@@ -23,7 +25,7 @@ Status Store::put_nodes(RunId run, std::span<const NodeRecord> nodes) {
     for (const NodeRecord& node : nodes) {
       execute(put, run, node.name, node.zone, node.region, node.roles, node.addresses, node.group,
               node.kernel, node.agent_version, node.boot_id, node.clock_offset_ns,
-              node.clock_uncertainty_ns, node.dump_before, node.dump_after);
+              node.clock_uncertainty_ns, node.dump_before, node.dump_after, node.capabilities);
     }
     return {};
   });
@@ -32,12 +34,12 @@ Status Store::put_nodes(RunId run, std::span<const NodeRecord> nodes) {
 Result<std::vector<NodeRecord>> Store::nodes(RunId run) const {
   return impl_->read<NodeRecord>(
       "SELECT name, zone, region, roles, addresses, group_id, kernel, agent_version, boot_id, "
-      "clock_offset_ns, clock_uncertainty_ns, dump_before, dump_after FROM nodes WHERE run = ? "
-      "ORDER BY position",
+      "clock_offset_ns, clock_uncertainty_ns, dump_before, dump_after, capabilities FROM nodes "
+      "WHERE run = ? ORDER BY position",
       [](Row& row) {
         return NodeRecord{row.text(),    row.text(), row.text(), row.text(), row.text(),
                           row.small(),   row.text(), row.text(), row.text(), row.integer(),
-                          row.integer(), row.text(), row.text()};
+                          row.integer(), row.text(), row.text(), row.text()};
       },
       run);
 }
@@ -71,48 +73,17 @@ Result<std::vector<PhaseRecord>> Store::phases(RunId run) const {
       run);
 }
 
-Status Store::add_evidence(RunId run, std::span<const FaultEvidenceRecord> evidence) {
-  return impl_->write("cannot store evidence", [&]() -> Status {
-    ZQ_CHECK(impl_->require_run(run));
-    SQLite::Statement add(
-        *impl_->database,
-        "INSERT INTO evidence (run, node, direction, group_id, from_mono_ns, until_mono_ns, "
-        "dropped_packets, dropped_bytes, passed_packets, exempt_packets, last_passed_ns, "
-        "first_dropped_ns, last_dropped_ns, first_passed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?)");
-    for (const FaultEvidenceRecord& one : evidence) {
-      execute(add, run, one.node, one.direction, one.group, one.from_mono_ns, one.until_mono_ns,
-              one.dropped_packets, one.dropped_bytes, one.passed_packets, one.exempt_packets,
-              one.last_passed_ns, one.first_dropped_ns, one.last_dropped_ns, one.first_passed_ns);
-    }
-    return {};
-  });
-}
-
-Result<std::vector<FaultEvidenceRecord>> Store::evidence(RunId run) const {
-  return impl_->read<FaultEvidenceRecord>(
-      "SELECT node, direction, group_id, from_mono_ns, until_mono_ns, dropped_packets, "
-      "dropped_bytes, passed_packets, exempt_packets, last_passed_ns, first_dropped_ns, "
-      "last_dropped_ns, first_passed_ns FROM evidence WHERE run = ? ORDER BY id",
-      [](Row& row) {
-        return FaultEvidenceRecord{row.text(),    row.text(),    row.small(),   row.integer(),
-                                   row.integer(), row.count(),   row.count(),   row.count(),
-                                   row.count(),   row.integer(), row.integer(), row.integer(),
-                                   row.integer()};
-      },
-      run);
-}
-
 Status Store::add_paths(RunId run, std::span<const PathRecord> paths) {
   return impl_->write("cannot store paths", [&]() -> Status {
     ZQ_CHECK(impl_->require_run(run));
     SQLite::Statement add(*impl_->database,
                           "INSERT INTO paths (run, stage, from_node, to_node, address, "
                           "expected_cut, sent, received, sent_in_window, received_in_window, "
-                          "rtt_p50_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                          "rtt_p50_ns, allowed_loss) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     for (const PathRecord& path : paths) {
       execute(add, run, path.stage, path.from, path.to, path.address, path.expected_cut, path.sent,
-              path.received, path.sent_in_window, path.received_in_window, path.rtt_p50_ns);
+              path.received, path.sent_in_window, path.received_in_window, path.rtt_p50_ns,
+              path.allowed_loss);
     }
     return {};
   });
@@ -121,10 +92,11 @@ Status Store::add_paths(RunId run, std::span<const PathRecord> paths) {
 Result<std::vector<PathRecord>> Store::paths(RunId run) const {
   return impl_->read<PathRecord>(
       "SELECT stage, from_node, to_node, address, expected_cut, sent, received, sent_in_window, "
-      "received_in_window, rtt_p50_ns FROM paths WHERE run = ? ORDER BY id",
+      "received_in_window, rtt_p50_ns, allowed_loss FROM paths WHERE run = ? ORDER BY id",
       [](Row& row) {
-        return PathRecord{row.text(),  row.text(),  row.text(),  row.text(),  row.integer() != 0,
-                          row.count(), row.count(), row.count(), row.count(), row.integer()};
+        return PathRecord{row.text(),         row.text(),    row.text(),  row.text(),
+                          row.integer() != 0, row.count(),   row.count(), row.count(),
+                          row.count(),        row.integer(), row.real()};
       },
       run);
 }

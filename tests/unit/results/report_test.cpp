@@ -139,11 +139,11 @@ Phases
   recovery   T+1m00s to T+1m30s  not reached
 
 Fault evidence: packets inside the windows; times from the opening
-  From  To  Window     Dropped at  Nodes   Dropped  Passed  Exempt  Last pass  First drop
-  ----  --  ---------  ----------  ------  -------  ------  ------  ---------  ------------
-  a     b   partition  sender      all 2       900       0       0  -2ms       +1ms to +4ms
-  b     a   partition  sender      all 1       800       0       0  -1ms       +1ms
-  b     a   partition  receiver    1 of 2      300       0       0  -1ms       +2ms
+  From  To  Window     Fault  Dropped at  Nodes   Dropped  Passed  Exempt  Last pass  First drop
+  ----  --  ---------  -----  ----------  ------  -------  ------  ------  ---------  ------------
+  a     b   partition  drop   sender      all 2       900       0       0  -2ms       +1ms to +4ms
+  b     a   partition  drop   sender      all 1       800       0       0  -1ms       +1ms
+  b     a   partition  drop   receiver    1 of 2      300       0       0  -1ms       +2ms
   first drops spread over 3ms on 3 nodes; largest gap between packets around T 7ms
 
 Paths: probes received/sent
