@@ -38,8 +38,18 @@ struct GateExemption {
   std::uint16_t port = 0;     // 0 = any
 };
 
+// For a gate on a router between zones, not on a node. The book maps addresses to zones then, and a
+// packet's group follows from its zones, at either hook alike.
+struct GateTransit {
+  std::uint32_t zones = 0;            // 0 = not on a router
+  std::vector<std::uint32_t> groups;  // of [source zone * zones + destination zone]
+};
+// In GateTransit: packets of the pair pass uncounted.
+inline constexpr std::uint32_t kNoGroup = 0xffffffff;
+
 struct GateConfig {
-  std::uint32_t own_group = 0;
+  GateTransit transit;
+  std::uint32_t own_group = 0;  // without meaning on a router
   std::uint32_t groups = 0;
   std::vector<BookAddress> book;
   std::vector<GateExemption> exempt;

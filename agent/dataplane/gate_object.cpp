@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstring>
+#include <numeric>
 #include <set>
 #include <string>
 
@@ -15,6 +16,8 @@
 
 namespace zq {
 namespace {
+
+constexpr std::uint32_t kMaxTransitZones = 1000;
 
 static_assert(kMaxSegments == ZQ_MAX_SEGMENTS && kMaxExemptions == ZQ_MAX_EXEMPTIONS);
 static_assert(static_cast<int>(FlowDirection::kEgress) == ZQ_EGRESS &&
@@ -95,11 +98,12 @@ struct Book {
 Result<Book> sort_book(const GateConfig& config) {
   Book book;
   std::set<IpPrefix> seen;
+  const std::uint32_t groups = config.transit.zones != 0 ? config.transit.zones : config.groups;
   for (const BookAddress& entry : config.book) {
     const IpPrefix& prefix = entry.prefix;
-    if (entry.group >= config.groups) {
+    if (entry.group >= groups) {
       return fail(ErrorCode::kInput, "address book: {} is in group {}, but there are {} groups",
-                  prefix.to_string(), entry.group, config.groups);
+                  prefix.to_string(), entry.group, groups);
     }
     if (!seen.insert(prefix).second) {
       return fail(ErrorCode::kInput, "address book: {} is listed twice", prefix.to_string());
@@ -136,6 +140,27 @@ Status fill_book(const ::gate& skeleton, const Book& book) {
   return fill(skeleton.maps.zq_prefixes6, book.prefixes6, book.prefixes6_groups);
 }
 
+Status check_transit(const GateConfig& config) {
+  const GateTransit& transit = config.transit;
+  if (transit.zones > kMaxTransitZones ||
+      transit.groups.size() != std::size_t{transit.zones} * transit.zones) {
+    return fail(ErrorCode::kInput, "{} groups for the pairs of {} zones (at most {})",
+                transit.groups.size(), transit.zones, kMaxTransitZones);
+  }
+  for (const std::uint32_t group : transit.groups) {
+    if (group == kNoGroup || group < config.groups) continue;
+    return fail(ErrorCode::kInput, "a pair of zones is in group {}, but there are {} groups", group,
+                config.groups);
+  }
+  return {};
+}
+
+Status fill_transit(const ::gate& skeleton, const GateTransit& transit) {
+  std::vector<std::uint32_t> pairs(transit.groups.size());
+  std::iota(pairs.begin(), pairs.end(), 0);
+  return fill_map(bpf_map__fd(skeleton.maps.zq_transit), "zq_transit", pairs, transit.groups);
+}
+
 Result<std::uint32_t> id_of(const bpf_program* program) {
   bpf_prog_info info{};
   std::uint32_t size = sizeof info;
@@ -163,6 +188,7 @@ Result<GateObject> GateObject::load(const GateConfig& config) {
     return fail(ErrorCode::kInput, "{} exemptions: at most {} fit", config.exempt.size(),
                 kMaxExemptions);
   }
+  ZQ_CHECK(check_transit(config));
   ZQ_TRY(const Book book, sort_book(config));
 
   const LogCapture log;
@@ -170,6 +196,7 @@ Result<GateObject> GateObject::load(const GateConfig& config) {
   ::gate* skeleton = object.skeleton_.get();
   if (skeleton == nullptr) return fail_errno(errno, "opening the gate's BPF object");
   skeleton->rodata->own_group = config.own_group;
+  skeleton->rodata->transit_zones = config.transit.zones;
   skeleton->rodata->has_prefixes4 = book.prefixes4.empty() ? 0 : 1;
   skeleton->rodata->has_prefixes6 = book.prefixes6.empty() ? 0 : 1;
   skeleton->rodata->exemptions = static_cast<std::uint32_t>(config.exempt.size());
@@ -180,12 +207,14 @@ Result<GateObject> GateObject::load(const GateConfig& config) {
   set_size(skeleton->maps.zq_hosts6, book.hosts6.size());
   set_size(skeleton->maps.zq_prefixes4, book.prefixes4.size());
   set_size(skeleton->maps.zq_prefixes6, book.prefixes6.size());
+  set_size(skeleton->maps.zq_transit, config.transit.groups.size());
   set_size(skeleton->maps.zq_counters, std::size_t{config.groups} * ZQ_DIRECTIONS);
   if (const int rc = gate__load(skeleton); rc != 0) {
     return fail(ErrorCode::kKernel, "loading the gate into the kernel: {}{}{}", std::strerror(-rc),
                 log.text().empty() ? "" : ": ", log.text());
   }
   ZQ_CHECK(fill_book(*skeleton, book));
+  ZQ_CHECK(fill_transit(*skeleton, config.transit));
   ZQ_TRY(object.program_ids_[ZQ_EGRESS], id_of(skeleton->progs.zq_gate_egress));
   ZQ_TRY(object.program_ids_[ZQ_INGRESS], id_of(skeleton->progs.zq_gate_ingress));
   object.groups_ = config.groups;

@@ -30,6 +30,7 @@ char zq_license[] SEC("license") = "Dual BSD/GPL";
 
 // Set before loading; the verifier then sees constants and drops what is switched off.
 const volatile __u32 own_group = 0;
+const volatile __u32 transit_zones = 0;
 const volatile __u8 has_prefixes4 = 0;
 const volatile __u8 has_prefixes6 = 0;
 const volatile __u32 exemptions = 0;
@@ -64,6 +65,14 @@ struct {
   __type(key, struct zq_prefix6);
   __type(value, __u32);
 } zq_prefixes6 SEC(".maps");
+
+// Index: source zone * transit_zones + destination zone.
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u32);
+} zq_transit SEC(".maps");
 
 // The programme is swapped by replacing the inner map. How many entries inner maps have is the
 // loader's choice. (Sizes, not types: clang 14 leaves inner types undefined in the BTF.)
@@ -203,6 +212,14 @@ static __always_inline __u32 find_group(const struct zq_address* address, bool v
   return group ? *group : NO_GROUP;
 }
 
+// On a router: the group of a pair of zones.
+static __always_inline __u32 find_transit(__u32 source, __u32 destination) {
+  if (source >= transit_zones || destination >= transit_zones) return NO_GROUP;
+  const __u32 pair = source * transit_zones + destination;
+  const __u32* group = bpf_map_lookup_elem(&zq_transit, &pair);
+  return group ? *group : NO_GROUP;
+}
+
 // Walks IPv6 extension headers up to the transport header.
 static __always_inline bool skip_extensions(struct __sk_buff* skb, struct packet* packet) {
   for (int i = 0; i < MAX_EXTENSION_HEADERS; ++i) {
@@ -331,13 +348,17 @@ static __always_inline int decide(struct __sk_buff* skb, const __u32 direction) 
   struct packet packet;
   if (!parse(skb, &packet)) return TC_ACT_UNSPEC;
   const bool egress = direction == ZQ_EGRESS;
-  const __u32 group = find_group(egress ? &packet.destination : &packet.source, packet.v4);
+  __u32 group = find_group(egress ? &packet.destination : &packet.source, packet.v4);
   if (group == NO_GROUP) return TC_ACT_UNSPEC;
+  const __u32 local = find_group(egress ? &packet.source : &packet.destination, packet.v4);
+  if (transit_zones) {
+    group = egress ? find_transit(local, group) : find_transit(group, local);
+    if (group == NO_GROUP) return TC_ACT_UNSPEC;
+  }
   const __u32 index = group * ZQ_DIRECTIONS + direction;
   struct zq_counter* counter = bpf_map_lookup_elem(&zq_counters, &index);
   if (!counter) return TC_ACT_UNSPEC;
-  const __u32 local = find_group(egress ? &packet.source : &packet.destination, packet.v4);
-  if (local != NO_GROUP && local != own_group) {
+  if (!transit_zones && local != NO_GROUP && local != own_group) {
     counter->transit_packets += 1;
     return TC_ACT_UNSPEC;
   }
