@@ -6,6 +6,7 @@
 
 #include "experiments/address_check.h"
 #include "experiments/cluster.h"
+#include "experiments/cluster_parts.h"
 #include "experiments/hint.h"
 #include "experiments/names.h"
 #include "experiments/system_kind.h"
@@ -50,23 +51,27 @@ class ClusterReader {
       check_name(*name, NameRule::kPlain, "cluster", report_);
       cluster_.name = name->value;
     }
-    read_testbed(root);
+    auto testbed = root.table("testbed");
+    has_testbed_ = root.has("testbed");
+    if (testbed) read_testbed(*testbed);
     read_regions(root);
+    if (testbed) {
+      auto links = read_links(*testbed, cluster_);
+      if (cluster_.testbed) cluster_.testbed->links = std::move(links);
+      testbed->finish();
+    }
     // Without all nodes what refers to them would seem wrong, too.
     const bool nodes_known = report_.empty();
     read_systems(root, nodes_known);
     read_apps(root);
     read_exemptions(root);
+    cluster_.hooks = read_hooks(root);
     root.finish();
   }
 
  private:
-  void read_testbed(TomlTable& root) {
-    auto table = root.table("testbed");
-    has_testbed_ = root.has("testbed");
-    if (!table) return;
-    const auto recipe = table->required_string("recipe", "the path of the testbed's recipe");
-    table->finish();
+  void read_testbed(TomlTable& table) {
+    const auto recipe = table.required_string("recipe", "the path of the testbed's recipe");
     if (!recipe) return;
     const std::filesystem::path folder = std::filesystem::path(cluster_.path).parent_path();
     const std::filesystem::path path = folder / recipe->value;
@@ -157,18 +162,19 @@ class ClusterReader {
       if (!table.has("agent") && !has_testbed_) {
         report_.add(table.position(),
                     "node '{}' has no 'agent', and the file has no [testbed] that would start one; "
-                    "expected agent = \"HOST:PORT\" or \"unix:/PATH\"",
+                    "expected agent = \"HOST:PORT\", \"unix:/PATH\" or \"none\"",
                     node.name);
       }
       return;
     }
     node.agent = agent->value;
+    if (!node.has_agent()) return;
     if (is_agent_endpoint(agent->value)) {
       agents_.add(*agent, report_);
     } else {
       report_.add(agent->position,
-                  "'{}' is no address of an agent; expected HOST:PORT, [IPV6]:PORT or unix:/PATH "
-                  "with at most {} characters in PATH",
+                  "'{}' is no address of an agent; expected HOST:PORT, [IPV6]:PORT, none or "
+                  "unix:/PATH with at most {} characters in PATH",
                   agent->value, kLongestUnixPath);
     }
   }
@@ -189,6 +195,7 @@ class ClusterReader {
       }
       read_system_nodes(table, system, nodes_known);
       read_endpoint(table, system);
+      read_process_names(table, system);
       system.options = table.scalars("options");
       table.finish();
       cluster_.systems.push_back(std::move(system));
@@ -220,27 +227,12 @@ class ClusterReader {
         table.required_string("endpoint", "where a node's agent reaches it, like \"{ip}:2181\"");
     if (!endpoint) return;
     system.endpoint = endpoint->value;
-    static const std::vector<std::string> kPlaceholders{"name", "ip", "dir"};
-    const std::string_view text = endpoint->value;
-    for (std::size_t open = text.find('{'); open != std::string_view::npos;
-         open = text.find('{', open + 1)) {
-      const std::size_t close = text.find('}', open);
-      const std::string_view word = close == std::string_view::npos
-                                        ? text.substr(open + 1)
-                                        : text.substr(open + 1, close - open - 1);
-      Position position = endpoint->position;
-      position.column += static_cast<std::uint32_t>(open);
-      if (close == std::string_view::npos) {
-        report_.add(position, "a '{{' without its '}}' in 'endpoint'");
-      } else if (std::find(kPlaceholders.begin(), kPlaceholders.end(), word) ==
-                 kPlaceholders.end()) {
-        report_.add(position, "unknown placeholder '{{{}}}' in 'endpoint'{}", word,
-                    nearest_hint(word, kPlaceholders, "known placeholders"));
-      } else if (word == "dir" && !has_testbed_) {
-        report_.add(position,
-                    "'{{dir}}' is a node's directory in the testbed, but the file has no "
-                    "[testbed]");
-      }
+    check_placeholders(*endpoint, "endpoint", {"name", "ip", "dir"}, report_);
+    if (const std::size_t dir = endpoint->value.find("{dir}");
+        dir != std::string::npos && !has_testbed_) {
+      report_.add_in(*endpoint, dir,
+                     "'{{dir}}' is a node's directory in the testbed, but the file has no "
+                     "[testbed]");
     }
   }
 

@@ -17,16 +17,18 @@
 //   holds = ["sum(app.answers) >= replicas"]
 //   for = "3s"
 //   timeout = "60s"
+//   [verify]                            # optional, as each of its keys
+//   throughput = true                   # measure that of every impaired pair, in every fault phase
+//   delay_tolerance = "5ms"             # of measured medians, beside 5 % of what is asked
 //   [[workload]]                        # optional
 //   system = "etcd"                     # name or kind
 //   every = "100ms"
 //   [[phase]]                           # "baseline" first, "recovery" last, faults in between only
 //   name = "partition"
 //   lasts = "unreachable_max + 15s"     # an expression without signals
-//   [[phase.fault]]
-//   kind = "partition"                  # between = [A, B]
-//   between = ["cut", "!cut"]           # or "one-way": from, to; or "kill": nodes, after
-//   (optional)
+//   [[phase.fault]]                     # optional; all kinds and keys are in fault_parse.h
+//   kind = "partition"
+//   between = ["cut", "!cut"]
 //   [[expect]]                          # at least one
 //   id = "copies-elsewhere"
 //   page = "..."                        # optional

@@ -6,6 +6,7 @@
 #include "experiments/experiment.h"
 #include "experiments/hint.h"
 #include "experiments/label_check.h"
+#include "experiments/process_target.h"
 #include "experiments/system_kind.h"
 #include "experiments/toml_reader.h"
 
@@ -161,23 +162,41 @@ class Checker {
   }
 
   void check_fault(const Fault& fault) {
-    const auto a = check_selector(fault.a);
-    if (fault.kind == FaultKind::kKill) {
-      if (!cluster_.testbed) {
-        report_.add(fault.position,
-                    "processes can be killed in a testbed only, and cluster '{}' has no [testbed]",
-                    cluster_.name);
-      }
+    std::vector<const Selector*> sides{&fault.a};
+    if (!fault.of_processes()) sides.push_back(&fault.b);
+    for (const Selector& side : fault.more) sides.push_back(&side);
+    std::vector<std::pair<const Selector*, NodeSet>> known;
+    for (const Selector* side : sides) {
+      auto nodes = check_selector(*side);
+      if (nodes && is_settled(*side)) known.emplace_back(side, *std::move(nodes));
+    }
+    if (fault.of_processes())
+      return check_processes(fault, known.empty() ? NodeSet{} : known[0].second);
+    for (std::size_t i = 1; i < known.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) check_apart(known[j], known[i]);
+    }
+  }
+
+  void check_apart(const std::pair<const Selector*, NodeSet>& one,
+                   const std::pair<const Selector*, NodeSet>& other) {
+    const auto shared = std::find_if(one.second.begin(), one.second.end(),
+                                     [&](NodeId id) { return other.second.contains(id); });
+    if (shared == one.second.end()) return;
+    report_.add(other.first->position(),
+                "'{}' and '{}' overlap: node '{}' is on both sides of the fault", one.first->text(),
+                other.first->text(), cluster_.nodes[*shared].name);
+  }
+
+  // `nodes` is empty when only the live cluster knows them; the plan checks them then.
+  void check_processes(const Fault& fault, const NodeSet& nodes) {
+    if (nodes.empty() && fault.kind != FaultKind::kHook) {
+      if (fault.system.empty()) return;
+      const auto system = find_system_by(cluster_, fault.system);
+      if (!system) report_.add(fault.position, "{}", system.error().message);
       return;
     }
-    const auto b = check_selector(fault.b);
-    if (!a || !b || !is_settled(fault.a) || !is_settled(fault.b)) return;
-    const auto shared =
-        std::find_if(a->begin(), a->end(), [&](NodeId id) { return b->contains(id); });
-    if (shared == a->end()) return;
-    report_.add(fault.b.position(),
-                "'{}' and '{}' overlap: node '{}' is on both sides of the fault", fault.a.text(),
-                fault.b.text(), cluster_.nodes[*shared].name);
+    const auto chosen = process_nodes(cluster_, fault, nodes);
+    if (!chosen) report_.add(fault.position, "{}", chosen.error().message);
   }
 
   void check_expression(const Expression& expression) {

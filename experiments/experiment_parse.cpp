@@ -1,11 +1,11 @@
 // TOML -> Experiment, with everything that can be wrong about it without knowing the cluster.
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "experiments/experiment.h"
+#include "experiments/fault_parse.h"
+#include "experiments/hint.h"
 #include "experiments/names.h"
 #include "experiments/system_kind.h"
 #include "experiments/toml_language.h"
@@ -22,20 +22,6 @@ bool is_reserved(std::string_view name) {
   static constexpr std::array<std::string_view, 8> kNames{
       "all", "outside", "one", "leader", "majority", "minority", "zone_of", "node_of"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-}
-
-struct FaultForm {
-  std::string_view kind;
-  FaultKind value;
-  std::vector<std::string_view> keys;
-};
-const std::array<FaultForm, 3>& fault_forms() {
-  static const std::array<FaultForm, 3> kForms{
-      FaultForm{"partition", FaultKind::kPartition, {"between"}},
-      FaultForm{"one-way", FaultKind::kOneWay, {"from", "to"}},
-      FaultForm{"kill", FaultKind::kKill, {"nodes", "after"}},
-  };
-  return kForms;
 }
 
 class ExperimentReader {
@@ -55,6 +41,7 @@ class ExperimentReader {
     read_select(root);
     read_limits(root);
     read_steady(root);
+    read_verify(root);
     read_workloads(root);
     read_phases(root);
     read_expectations(root);
@@ -139,6 +126,23 @@ class ExperimentReader {
     table->finish();
   }
 
+  void read_verify(TomlTable& root) {
+    auto table = root.table("verify");
+    if (!table) return;
+    Verification& verify = experiment_.verify;
+    verify.position = table->position();
+    verify.throughput = table->boolean("throughput").value_or(false);
+    if (const auto tolerance = table->duration("delay_tolerance")) {
+      verify.delay_tolerance = *tolerance;
+      if (*tolerance <= Nanos{0}) {
+        report_.add(table->value_position("delay_tolerance"),
+                    "'delay_tolerance' is {}; no measurement is that exact",
+                    format_duration(*tolerance));
+      }
+    }
+    table->finish();
+  }
+
   void read_workloads(TomlTable& root) {
     UniqueNames systems("workload on system");
     for (TomlTable& table : root.tables("workload")) {
@@ -173,11 +177,32 @@ class ExperimentReader {
           phase.lasts = std::move(*seconds);
         check_lasts(*lasts, phase.lasts);
       }
-      for (TomlTable& fault : table.tables("fault")) phase.faults.push_back(read_fault(fault));
+      for (TomlTable& fault : table.tables("fault")) {
+        phase.faults.push_back(read_fault(fault, selections_));
+        const std::string& through = phase.faults.back().through;
+        if (through.empty()) continue;
+        throughs_.push_back(
+            {experiment_.phases.size(), {through, fault.value_position("through")}});
+      }
       table.finish();
       experiment_.phases.push_back(std::move(phase));
     }
     check_phase_order(root, tables);
+    for (const auto& [phase, through] : throughs_) check_through(phase, through);
+  }
+
+  // Nothing is in force in the last phase, so that a fault ends before it.
+  void check_through(std::size_t phase, const TomlString& through) {
+    std::vector<std::string> later;
+    for (std::size_t i = phase + 1; i + 1 < experiment_.phases.size(); ++i) {
+      later.push_back(experiment_.phases[i].name);
+    }
+    if (std::find(later.begin(), later.end(), through.value) != later.end()) return;
+    report_.add(through.position,
+                "'{}' is no later phase between '{}' and '{}'{}; without 'through' a fault ends "
+                "with its own phase",
+                through.value, experiment_.phases[phase].name, kRecovery,
+                nearest_hint(through.value, later, "there are"));
   }
 
   void check_lasts(const TomlString& text, const Expression& lasts) {
@@ -215,75 +240,6 @@ class ExperimentReader {
                     name);
       }
     }
-  }
-
-  Fault read_fault(TomlTable& table) {
-    Fault fault;
-    fault.position = table.position();
-    const auto kind = table.required_string("kind", "partition, one-way or kill");
-    const auto& forms = fault_forms();
-    const auto form = std::find_if(forms.begin(), forms.end(), [&](const FaultForm& candidate) {
-      return kind && candidate.kind == kind->value;
-    });
-    if (form == forms.end()) {
-      if (kind) {
-        check_choice(*kind, {"partition", "one-way", "kill"}, "kind of fault", report_);
-      }
-      for (const FaultForm& any : forms) {
-        for (const std::string_view key : any.keys) table.ignore(key);
-      }
-      table.finish();
-      return fault;
-    }
-    fault.kind = form->value;
-    for (const FaultForm& other : forms) {
-      if (&other == &*form) continue;
-      for (const std::string_view key : other.keys) {
-        table.refuse(key, "'{}' belongs to faults of kind '{}'; kind '{}' takes {}", key,
-                     other.kind, form->kind, fmt::format("{}", fmt::join(form->keys, " and ")));
-      }
-    }
-    switch (fault.kind) {
-      case FaultKind::kPartition:
-        read_between(table, fault);
-        break;
-      case FaultKind::kOneWay:
-        fault.a = read_side(table, "from");
-        fault.b = read_side(table, "to");
-        break;
-      case FaultKind::kKill:
-        fault.a = read_side(table, "nodes");
-        if (const auto after = table.duration("after")) fault.after = *after;
-        break;
-      default:  // no form of these kinds is known yet
-        break;
-    }
-    table.finish();
-    return fault;
-  }
-
-  void read_between(TomlTable& table, Fault& fault) {
-    const auto sides = table.strings("between");
-    const bool two = sides.size() == 2;
-    if (!two && (!table.has("between") || sides.size() != 0)) {
-      report_.add(table.has("between") ? table.value_position("between") : table.position(),
-                  "a partition is between two selectors, like between = [\"cut\", \"!cut\"]; "
-                  "this has {}",
-                  sides.size());
-    }
-    if (!two) return;
-    if (auto selector = read_selector(sides[0], selections_, report_))
-      fault.a = std::move(*selector);
-    if (auto selector = read_selector(sides[1], selections_, report_))
-      fault.b = std::move(*selector);
-  }
-
-  Selector read_side(TomlTable& table, std::string_view key) {
-    const auto text = table.required_string(key,
-                                            "a selector, like \"zone:b\" or a name from "
-                                            "[select]");
-    if (!text) return {};
-    return read_selector(*text, selections_, report_).value_or(Selector{});
   }
 
   void read_expectations(TomlTable& root) {
@@ -365,7 +321,8 @@ class ExperimentReader {
 
   Experiment& experiment_;
   TomlReport& report_;
-  std::vector<std::string> selections_;  // names, also of those that are wrong
+  std::vector<std::string> selections_;                       // names, also of those that are wrong
+  std::vector<std::pair<std::size_t, TomlString>> throughs_;  // with the phase of the fault
 };
 
 }  // namespace

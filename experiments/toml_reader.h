@@ -99,6 +99,8 @@ class TomlTable {
   std::vector<TomlString> strings(std::string_view key);
   std::optional<TomlTable> table(std::string_view key);
   std::vector<TomlTable> tables(std::string_view key);  // [[key]]
+  // The value itself, for keys that take several types; nullptr when it is missing.
+  const TomlValue* raw(std::string_view key) { return ask(key); }
   // A table of strings, numbers and booleans, all as strings.
   std::map<std::string, std::string> scalars(std::string_view key);
 

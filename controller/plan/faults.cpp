@@ -52,6 +52,13 @@ Result<std::vector<ResolvedFault>> resolve_faults(
   std::vector<ResolvedFault> faults;
   for (std::size_t phase = 0; phase < input.experiment.phases.size(); ++phase) {
     for (const Fault& fault : input.experiment.phases[phase].faults) {
+      const bool plain = fault.kind == FaultKind::kPartition || fault.kind == FaultKind::kOneWay ||
+                         fault.kind == FaultKind::kKill;
+      if (!plain || !fault.more.empty() || fault.reject || !fault.scope.everything() ||
+          fault.period > Nanos{0} || fault.lasts || !fault.through.empty()) {
+        return fail(ErrorCode::kInput, "{}: faults of this form cannot be planned yet",
+                    fault.position.to_string());
+      }
       ResolvedFault resolved{.phase = phase, .fault = &fault, .a = {}, .b = {}};
       ZQ_TRY(resolved.a, resolve_side(input, fault.a, selections, fault.position));
       if (fault.kind != FaultKind::kKill) {

@@ -180,11 +180,12 @@ TEST(CheckAgainst, ReportsEverythingThatTheClusterLacks) {
   experiment.needs = {};
   const Status status = check_against(experiment, *cluster);
   ASSERT_FALSE(status);
-  for (const char* message : {"t1-c2.toml:9:25: cluster 'real' has no system 'swarm'",
-                              "t1-c2.toml:13:18: signal 'app.answers' is of apps",
-                              "[[workload]]: cluster 'real' has no system 'zookeeper'",
-                              "t1-c2.toml:37:14: cluster 'real' has no zone 'c'",
-                              "t1-c2.toml:42:1: processes can be killed in a testbed only"}) {
+  for (const char* message :
+       {"t1-c2.toml:9:25: cluster 'real' has no system 'swarm'",
+        "t1-c2.toml:13:18: signal 'app.answers' is of apps",
+        "[[workload]]: cluster 'real' has no system 'zookeeper'",
+        "t1-c2.toml:37:14: cluster 'real' has no zone 'c'",
+        "t1-c2.toml:42:1: which processes of node 'm2' belong to system 'etcd-2'"}) {
     EXPECT_THAT(status.error().message, HasSubstr(message));
   }
 }
