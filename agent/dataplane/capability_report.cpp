@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "agent/base/capability.h"
+#include "agent/dataplane/delay_line.h"
 #include "agent/dataplane/gate.h"
 
 namespace zq {
@@ -18,6 +19,6 @@ Capability report_gate() {
 
 }  // namespace
 
-std::vector<Capability> capability_report() { return {report_gate()}; }
+std::vector<Capability> capability_report() { return {report_gate(), delay_line_capability()}; }
 
 }  // namespace zq
