@@ -107,7 +107,7 @@ Result<PathProberConfig> read_paths(const zonequake::ArmRequest& request, const 
       return fail(ErrorCode::kInput, "target {}: group {} does not exist, there are {}",
                   target.node(), target.group(), request.groups());
     }
-    paths.targets.push_back({target.node(), address, target.group()});
+    paths.targets.push_back({target.node(), address, target.group(), target.agentless()});
   }
   if (!paths.targets.empty() && paths.port == 0) {
     return fail(ErrorCode::kInput, "probe_port is missing, but there are path targets");

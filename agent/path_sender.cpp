@@ -1,7 +1,6 @@
 #include "agent/path_sender.h"
 
 #include <sys/prctl.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -14,9 +13,10 @@
 namespace zq {
 namespace {
 
-constexpr double kEchoRate = 50;           // per target and second
-constexpr std::size_t kRttsKept = 16'384;  // per target, between two measurements
-constexpr std::size_t kBatch = 64;
+// Echoes per second, of each agent and of all: enough for a 99th percentile after a few seconds.
+constexpr double kEchoRate = 200;
+constexpr double kNodeEchoRate = 20'000;
+constexpr std::size_t kRttsKept = 16'384;      // per target, between two measurements
 constexpr std::uint64_t kLongestBurst = 1024;  // others wait for its end
 constexpr Nanos kShortestTick = std::chrono::milliseconds(1);
 constexpr Nanos kLongestTick = std::chrono::milliseconds(50);
@@ -48,24 +48,21 @@ void sleep_until(MonoTime time) {
   }
 }
 
-}  // namespace
+std::uint64_t echo_each(const PathProberConfig& config) {
+  const auto targets = static_cast<double>(std::max<std::size_t>(1, config.targets.size()));
+  const double echoes = std::min(kEchoRate, kNodeEchoRate / targets);
+  return static_cast<std::uint64_t>(std::max<long>(1, std::lround(config.rate / echoes)));
+}
 
-// Probes of one socket that are sent with one system call.
-struct PathSender::Batch {
-  std::array<std::array<std::uint8_t, kPathPacketMax>, kBatch> bytes{};
-  std::array<iovec, kBatch> vectors{};
-  std::array<mmsghdr, kBatch> messages{};
-  std::array<std::size_t, kBatch> target{};
-  std::array<bool, kBatch> in_window{};
-  std::size_t count = 0;
-};
+}  // namespace
 
 Result<std::unique_ptr<PathSender>> PathSender::start(const PathProberConfig& config,
                                                       const std::vector<PathSocket>& sockets) {
   std::vector<Target> targets;
   for (const auto& where : config.targets) {
+    const auto kind = where.agentless ? PathSocket::Kind::kEcho : PathSocket::Kind::kUdp;
     const auto socket = std::find_if(sockets.begin(), sockets.end(), [&](const PathSocket& s) {
-      return s.own.is_v4() == where.address.is_v4();
+      return s.kind == kind && s.own.is_v4() == where.address.is_v4();
     });
     if (socket == sockets.end()) {
       return fail(ErrorCode::kRefused,
@@ -74,29 +71,24 @@ Result<std::unique_ptr<PathSender>> PathSender::start(const PathProberConfig& co
     }
     Target target;
     target.where = where;
-    target.address = socket_address(where.address, config.port);
+    target.address = socket_address(where.address, where.agentless ? 0 : config.port);
     target.socket = static_cast<std::size_t>(socket - sockets.begin());
     target.counts.node = where.node;
     target.counts.address = where.address;
+    target.counts.agentless = where.agentless;
     targets.push_back(std::move(target));
   }
-  std::vector<int> descriptors;
-  descriptors.reserve(sockets.size());
-  for (const auto& socket : sockets) descriptors.push_back(socket.fd.get());
-  return std::unique_ptr<PathSender>(
-      new PathSender(config, std::move(targets), std::move(descriptors)));
+  return std::unique_ptr<PathSender>(new PathSender(config, std::move(targets), sockets));
 }
 
 PathSender::PathSender(const PathProberConfig& config, std::vector<Target> targets,
-                       std::vector<int> sockets)
+                       const std::vector<PathSocket>& sockets)
     : run_(short_hash(config.run)),
       node_(config.node),
       rate_(config.rate * static_cast<double>(targets.size())),
-      echo_each_(
-          static_cast<std::uint64_t>(std::max<long>(1, std::lround(config.rate / kEchoRate)))),
-      sockets_(std::move(sockets)),
-      targets_(std::move(targets)),
-      batches_(sockets_.size()) {
+      echo_each_(echo_each(config)),
+      sockets_(sockets),
+      targets_(std::move(targets)) {
   // Echoes of different targets are spread over time too.
   for (std::size_t i = 0; i < targets_.size(); ++i) targets_[i].sequence = i;
   if (rate_ > 0) {
@@ -125,17 +117,27 @@ void PathSender::set_programme(const std::vector<GateRule>& rules) {
   }
 }
 
-void PathSender::take_echo(const PathPacket& echo, const IpAddress& from, std::int64_t now_ns) {
+void PathSender::take_echo(const PathPacket& echo, const IpAddress& from, std::int64_t at_ns) {
   const auto lock = enter();
   if (echo.target >= targets_.size()) return;
   Target& target = targets_[echo.target];
-  if (target.where.address != from || echo.node != node_ || now_ns < echo.sent_ns) return;
+  const std::int64_t rtt_ns = at_ns - echo.sent_ns - std::max<std::int64_t>(0, echo.held_ns);
+  if (target.where.address != from || echo.node != node_ || rtt_ns < 0) return;
+  if (target.echoes->take(echo.sequence) == SequenceWindow::Arrival::kAgain) return;
   if (target.rtts_ns.size() < kRttsKept) {
-    target.rtts_ns.push_back(now_ns - echo.sent_ns);
+    target.rtts_ns.push_back(rtt_ns);
   } else {
-    target.rtts_ns[target.counts.echoed % kRttsKept] = now_ns - echo.sent_ns;
+    target.rtts_ns[target.counts.echoed % kRttsKept] = rtt_ns;
   }
   ++target.counts.echoed;
+  if (echo.in_window) ++target.counts.echoed_in_window;
+  if (echo.stage == stage_) target.stage.add(rtt_ns);
+}
+
+void PathSender::begin_stage(std::uint32_t number) {
+  const auto lock = enter();
+  stage_ = number;
+  for (auto& target : targets_) target.stage.clear();
 }
 
 std::vector<PathCounts::Sent> PathSender::measure() {
@@ -143,6 +145,7 @@ std::vector<PathCounts::Sent> PathSender::measure() {
   std::vector<PathCounts::Sent> result;
   for (auto& target : targets_) {
     PathCounts::Sent counts = target.counts;
+    counts.stage_rtt = target.stage.figures();
     auto& rtts = target.rtts_ns;
     if (!rtts.empty()) {
       const auto middle = rtts.begin() + static_cast<std::ptrdiff_t>(rtts.size() / 2);
@@ -176,61 +179,51 @@ void PathSender::run(const std::stop_token& stop) {
       const std::uint64_t burst = std::min(due, kLongestBurst);
       due -= burst;
       const auto lock = enter();
-      send_burst(burst);
+      for (std::uint64_t i = 0; i < burst; ++i) send_next();
     }
   }
 }
 
-void PathSender::send_burst(std::uint64_t count) {
-  for (; count > 0; --count) {
-    const std::size_t index = next_target_;
-    next_target_ = (next_target_ + 1) % targets_.size();
-    Target& target = targets_[index];
-    Batch& batch = batches_[target.socket];
-    const std::size_t slot = batch.count++;
-    const MonoTime now = mono_now();
-    PathPacket packet;
-    packet.want_echo = target.sequence % echo_each_ == 0;
-    packet.in_window = in_window(target.segments, now);
-    packet.target = static_cast<std::uint16_t>(index);
-    packet.run = run_;
-    packet.sequence = target.sequence++;
-    packet.sent_ns = to_ns(now);
-    packet.address = target.where.address;
-    packet.node = node_;
-    const std::size_t size = encode_path_packet(packet, batch.bytes[slot]);
-    batch.vectors[slot] = {batch.bytes[slot].data(), size};
-    msghdr header{};
-    header.msg_name = &target.address.storage;
-    header.msg_namelen = target.address.length;
-    header.msg_iov = &batch.vectors[slot];
-    header.msg_iovlen = 1;
-    batch.messages[slot] = {header, 0};
-    batch.target[slot] = index;
-    batch.in_window[slot] = packet.in_window;
-    if (batch.count == kBatch) flush(sockets_[target.socket], batch);
+// One system call for each: in a batch the last probe would be as old as it takes to send the
+// others.
+void PathSender::send_next() {
+  const std::size_t index = next_target_;
+  next_target_ = (next_target_ + 1) % targets_.size();
+  Target& target = targets_[index];
+  const PathSocket& socket = sockets_[target.socket];
+  const MonoTime now = mono_now();
+  PathPacket packet;
+  packet.want_echo = target.sequence % echo_each_ == 0;
+  packet.in_window = in_window(target.segments, now);
+  packet.target = static_cast<std::uint16_t>(index);
+  packet.run = run_;
+  packet.sequence = target.sequence++;
+  packet.sent_ns = to_ns(now);
+  packet.stage = stage_;
+  packet.address = target.where.address;
+  packet.node = node_;
+  std::array<std::uint8_t, kPathPacketMax> bytes{};
+  std::size_t size = encode_path_packet(packet, bytes);
+  std::array<std::uint8_t, kEchoHeaderSize + kPathPacketMax> request{};
+  const std::uint8_t* out = bytes.data();
+  if (target.where.agentless) {
+    size = encode_echo_request(target.where.address, static_cast<std::uint16_t>(run_),
+                               static_cast<std::uint16_t>(packet.sequence),
+                               std::span(bytes).first(size), request);
+    out = request.data();
   }
-  for (std::size_t i = 0; i < batches_.size(); ++i) flush(sockets_[i], batches_[i]);
-}
-
-void PathSender::flush(int socket, Batch& batch) {
-  std::size_t done = 0;
-  while (done < batch.count) {
-    const int sent = ::sendmmsg(socket, &batch.messages[done],
-                                static_cast<unsigned>(batch.count - done), MSG_DONTWAIT);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent <= 0) {  // the first message is at fault: it is counted and left out
-      ++targets_[batch.target[done]].counts.send_errors;
-      ++done;
-      continue;
-    }
-    for (const std::size_t end = done + static_cast<std::size_t>(sent); done < end; ++done) {
-      auto& counts = targets_[batch.target[done]].counts;
-      ++counts.sent;
-      if (batch.in_window[done]) ++counts.sent_in_window;
-    }
+  ssize_t sent = 0;
+  do {
+    sent =
+        ::sendto(socket.fd.get(), out, size, MSG_DONTWAIT,
+                 reinterpret_cast<const sockaddr*>(&target.address.storage), target.address.length);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) {
+    ++target.counts.send_errors;
+    return;
   }
-  batch.count = 0;
+  ++target.counts.sent;
+  if (packet.in_window) ++target.counts.sent_in_window;
 }
 
 }  // namespace zq

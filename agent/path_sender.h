@@ -1,12 +1,14 @@
 // The sending half of the path prober: one thread that paces probes by the clock.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "agent/path_packet.h"
 #include "agent/path_prober.h"
+#include "agent/path_sequence.h"
 #include "agent/path_socket.h"
 
 namespace zq {
@@ -22,7 +24,8 @@ class PathSender {
 
   void set_programme(const std::vector<GateRule>& rules);
   // An echo came back. Ignored when it does not belong to a target of ours.
-  void take_echo(const PathPacket& echo, const IpAddress& from, std::int64_t now_ns);
+  void take_echo(const PathPacket& echo, const IpAddress& from, std::int64_t at_ns);
+  void begin_stage(std::uint32_t number);
   [[nodiscard]] std::vector<PathCounts::Sent> measure();
 
  private:
@@ -34,26 +37,27 @@ class PathSender {
     std::vector<GateRule::Segment> segments;
     PathCounts::Sent counts;
     std::vector<std::int64_t> rtts_ns;  // since the last measure()
+    std::unique_ptr<SequenceWindow> echoes = std::make_unique<SequenceWindow>();
+    LatencyHistogram stage{LatencyHistogram::Origin::kZero};
   };
-  struct Batch;
 
-  PathSender(const PathProberConfig& config, std::vector<Target> targets, std::vector<int> sockets);
+  PathSender(const PathProberConfig& config, std::vector<Target> targets,
+             const std::vector<PathSocket>& sockets);
   void run(const std::stop_token& stop);
   // Takes mutex_. A sender that is always late does not get it before those who wait for it.
   [[nodiscard]] std::unique_lock<std::mutex> enter();
-  void send_burst(std::uint64_t count);  // with mutex_ held
-  void flush(int socket, Batch& batch);
+  void send_next();  // with mutex_ held
 
   const std::uint64_t run_;
   const std::string node_;
   const double rate_;              // of all targets together
   const std::uint64_t echo_each_;  // every n-th probe of a target asks for an echo
-  const std::vector<int> sockets_;
+  const std::vector<PathSocket>& sockets_;
   std::mutex entry_;  // held while waiting for mutex_, see enter()
   std::mutex mutex_;  // held for the whole of a burst: see PathProber::set_programme
   std::vector<Target> targets_;
-  std::vector<Batch> batches_;  // by socket
   std::size_t next_target_ = 0;
+  std::uint32_t stage_ = 0;
   std::jthread thread_;
 };
 

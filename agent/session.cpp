@@ -195,6 +195,7 @@ Result<zonequake::PathsReply> Session::measure_paths(const zonequake::PathsReque
     return fail(ErrorCode::kRefused, "run {} is being let go on node {}", run->order.run,
                 options_.node);
   }
+  if (request.begin_stage()) run->prober->begin_stage(request.stage());
   auto reply = to_wire(run->prober->measure());
   reply.set_at_mono_ns(to_ns(mono_now()));
   return reply;

@@ -9,6 +9,17 @@ zonequake::FlowDirection to_wire(FlowDirection direction) {
   return direction == FlowDirection::kEgress ? zonequake::EGRESS : zonequake::INGRESS;
 }
 
+zonequake::Latency to_wire(const LatencyFigures& figures) {
+  zonequake::Latency message;
+  message.set_count(figures.count);
+  message.set_min_ns(figures.min_ns);
+  message.set_p50_ns(figures.p50_ns);
+  message.set_p90_ns(figures.p90_ns);
+  message.set_p99_ns(figures.p99_ns);
+  message.set_max_ns(figures.max_ns);
+  return message;
+}
+
 }  // namespace
 
 zonequake::Uplink to_wire(const Uplink& uplink) {
@@ -63,6 +74,9 @@ zonequake::PathsReply to_wire(const PathCounts& counts) {
     out->set_rtt_min_ns(sent.rtt_min_ns);
     out->set_rtt_p50_ns(sent.rtt_p50_ns);
     out->set_rtt_max_ns(sent.rtt_max_ns);
+    *out->mutable_stage_rtt() = to_wire(sent.stage_rtt);
+    out->set_echoed_in_window(sent.echoed_in_window);
+    out->set_agentless(sent.agentless);
   }
   for (const auto& received : counts.received) {
     auto* const out = message.add_received();
@@ -70,6 +84,10 @@ zonequake::PathsReply to_wire(const PathCounts& counts) {
     out->set_address(write_address(received.address));
     out->set_received(received.received);
     out->set_received_in_window(received.received_in_window);
+    *out->mutable_stage_one_way() = to_wire(received.stage_one_way);
+    out->set_duplicates(received.duplicates);
+    out->set_out_of_order(received.out_of_order);
+    out->set_corrupted(received.corrupted);
   }
   return message;
 }
