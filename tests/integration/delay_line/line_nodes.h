@@ -67,10 +67,10 @@ struct LineNodes {
     line->set_classes(classes);
     steer(line->device_index());
   }
-  void steer(unsigned line_index) const {
+  void steer(unsigned line_index, const std::string& uplink = "up0") const {
     a.run([&] {
       NetlinkSocket socket = value_of(NetlinkSocket::open());
-      steering.attach(socket, {"up0", a.device_index("up0")}, line_index);
+      steering.attach(socket, {uplink, a.device_index(uplink)}, line_index);
     });
   }
 };

@@ -37,7 +37,8 @@ class LivenessMap {
   UniqueFd fd_;
 };
 
-// The class id is the packet's priority (SO_PRIORITY), 1 if it has none; the uplink slot is 0.
+// The tag (uplink slot << 10 | class id) is the packet's priority (SO_PRIORITY), class 1 if it has
+// none.
 class SteeringProgram {
  public:
   explicit SteeringProgram(const LivenessMap& map) {
@@ -53,7 +54,8 @@ class SteeringProgram {
     load_field(kR2, offsetof(__sk_buff, mark));
     leave_if(BPF_JMP32 | BPF_JEQ | BPF_K, kR2, ZQ_LINE_MARK);
     load_field(kR2, offsetof(__sk_buff, protocol));
-    emit(BPF_JMP | BPF_JEQ | BPF_K, kR2, 0, 1, htons(ETH_P_IP));
+    emit(BPF_JMP | BPF_JEQ | BPF_K, kR2, 0, 2, htons(ETH_P_IP));
+    emit(BPF_JMP | BPF_JEQ | BPF_K, kR2, 0, 1, htons(ETH_P_8021Q));
     leave_if(BPF_JMP | BPF_JNE | BPF_K, kR2, htons(ETH_P_IPV6));
     // Whether the line is alive.
     emit(BPF_ST | BPF_MEM | BPF_W, kR10, 0, -4, 0);
@@ -67,7 +69,7 @@ class SteeringProgram {
     call(BPF_FUNC_ktime_get_ns);
     leave_if(BPF_JMP | BPF_JGT | BPF_X, kR0, 0, kR7);
     load_field(kR3, offsetof(__sk_buff, priority));
-    emit(BPF_ALU64 | BPF_AND | BPF_K, kR3, 0, 0, ZQ_CLASS_MASK);
+    emit(BPF_ALU64 | BPF_AND | BPF_K, kR3, 0, 0, 0xffff);
     emit(BPF_JMP | BPF_JNE | BPF_K, kR3, 0, 1, 0);
     move(kR3, 1);
     emit(BPF_ALU64 | BPF_MOV | BPF_X, kR1, kR6, 0, 0);
