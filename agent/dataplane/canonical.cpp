@@ -12,6 +12,8 @@
 #include <cstring>
 #include <span>
 
+#include "agent/dataplane/steering.h"
+
 namespace zq {
 namespace {
 
@@ -93,7 +95,7 @@ std::string canonical_action(Bytes action) {
 std::string filter_options(const TcObject& filter) {
   const FilterKind* kind = filter_kind(filter.kind);
   if (kind == nullptr) return hex(filter.options);
-  const bool ours = is_gate_filter(filter);
+  const bool ours = is_own_filter(filter);
   std::vector<std::string> parts;
   for (const Attribute& attribute : split(filter.options)) {
     if (std::ranges::find(kind->volatile_types, attribute.type) != kind->volatile_types.end()) {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "agent/base/capability.h"
 #include "agent/dataplane/delay_line.h"
 #include "agent/dataplane/gate.h"
@@ -19,6 +22,11 @@ Capability report_gate() {
 
 }  // namespace
 
-std::vector<Capability> capability_report() { return {report_gate(), delay_line_capability()}; }
+std::vector<Capability> capability_report() {
+  std::vector<Capability> report = {report_gate()};
+  std::ranges::move(queue_capabilities(), std::back_inserter(report));
+  report.push_back(delay_line_capability());
+  return report;
+}
 
 }  // namespace zq

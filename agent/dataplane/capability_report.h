@@ -17,4 +17,7 @@ struct Capability {
 // some tens of milliseconds. Each part of the data plane adds what it knows of itself.
 [[nodiscard]] std::vector<Capability> capability_report();
 
+// kIfb, kHtb and kNetem.
+[[nodiscard]] std::vector<Capability> queue_capabilities();
+
 }  // namespace zq

@@ -1,4 +1,5 @@
-// Dumps for comparison: what stands on the devices, one object a line.
+#include "agent/dataplane/dump.h"
+
 #include <linux/pkt_sched.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "agent/dataplane/canonical.h"
 #include "agent/dataplane/gate.h"
 #include "agent/dataplane/hooks.h"
+#include "agent/dataplane/lanes.h"
 #include "agent/dataplane/links.h"
 #include "agent/dataplane/traffic_control.h"
 
@@ -37,20 +39,8 @@ std::set<std::uint32_t> filter_parents(const std::vector<TcObject>& qdiscs, unsi
 Status dump_device(NetlinkSocket& socket, const Link& link, const std::vector<TcObject>& qdiscs,
                    std::vector<std::string>& lines) {
   lines.push_back(canonical_link(link));
-  for (const TcObject& qdisc : qdiscs) {
-    if (qdisc.index == link.index) lines.push_back(canonical_qdisc(qdisc, link.name));
-  }
-  ZQ_TRY(const auto classes, list_classes(socket, link.index));
-  for (const TcObject& tc_class : classes) {
-    if (!has_flow_classes(tc_class.kind)) lines.push_back(canonical_class(tc_class, link.name));
-  }
-  for (const std::uint32_t parent : filter_parents(qdiscs, link.index)) {
-    ZQ_TRY(auto filters, list_filters(socket, link.index, parent));
-    for (TcObject& filter : filters) {
-      filter.parent = parent;  // the kernel leaves it out for blocks that devices share
-      lines.push_back(canonical_filter(filter, link.name));
-    }
-  }
+  ZQ_TRY(const auto queues, queue_lines(socket, link.index, link.name, qdiscs));
+  lines.insert(lines.end(), queues.begin(), queues.end());
   for (const FlowDirection direction : kHooks) {
     ZQ_TRY(const auto programs, tcx_programs(link.index, direction));
     for (const std::string& program : programs) {
@@ -76,9 +66,30 @@ Result<std::string> dump(const std::function<bool(const Link&)>& wanted) {
 
 }  // namespace
 
+Result<std::vector<std::string>> queue_lines(NetlinkSocket& socket, unsigned index,
+                                             const std::string& device,
+                                             const std::vector<TcObject>& qdiscs) {
+  std::vector<std::string> lines;
+  for (const TcObject& qdisc : qdiscs) {
+    if (qdisc.index == index) lines.push_back(canonical_qdisc(qdisc, device));
+  }
+  ZQ_TRY(const auto classes, list_classes(socket, index));
+  for (const TcObject& tc_class : classes) {
+    if (!has_flow_classes(tc_class.kind)) lines.push_back(canonical_class(tc_class, device));
+  }
+  for (const std::uint32_t parent : filter_parents(qdiscs, index)) {
+    ZQ_TRY(auto filters, list_filters(socket, index, parent));
+    for (TcObject& filter : filters) {
+      filter.parent = parent;  // the kernel leaves it out for blocks that devices share
+      lines.push_back(canonical_filter(filter, device));
+    }
+  }
+  return lines;
+}
+
 Result<std::string> dump_network(const std::vector<Uplink>& uplinks) {
   return dump([&](const Link& link) {
-    return std::ranges::find(uplinks, link.index, &Uplink::index) != uplinks.end();
+    return is_lane(link) || std::ranges::find(uplinks, link.index, &Uplink::index) != uplinks.end();
   });
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "agent/base/unique_fd.h"
+#include "agent/dataplane/steering.h"
 #include "agent/dataplane/traffic_control.h"
 
 namespace zq {
@@ -75,6 +76,23 @@ Result<std::vector<std::string>> list_ahead(NetlinkSocket& socket,
     }
   }
   return ahead;
+}
+
+Result<std::vector<std::string>> filters_behind(NetlinkSocket& socket,
+                                                const std::vector<Uplink>& uplinks) {
+  std::vector<std::string> behind;
+  for (const Uplink& uplink : uplinks) {
+    for (const FlowDirection direction : kHooks) {
+      ZQ_TRY(const auto filters, list_filters(socket, uplink.index, hook_parent(direction)));
+      for (const TcObject& filter : filters) {
+        // Other chains are reached from chain 0 only.
+        if (filter.chain != 0 || is_own_filter(filter) || is_ahead_of_gate(filter)) continue;
+        behind.push_back(
+            fmt::format("{} {}: {}", uplink.device, hook_name(direction), describe_filter(filter)));
+      }
+    }
+  }
+  return behind;
 }
 
 Result<std::vector<std::string>> filters_ahead(const std::vector<Uplink>& uplinks) {

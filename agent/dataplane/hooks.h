@@ -16,6 +16,11 @@ namespace zq {
 Result<std::vector<std::string>> list_ahead(NetlinkSocket& socket,
                                             const std::vector<Uplink>& uplinks);
 
+// Foreign filters that share the uplinks' hooks with the gate and do not stand ahead of it: they
+// see what it lets through, and may keep stamped packets from the steering filter.
+Result<std::vector<std::string>> filters_behind(NetlinkSocket& socket,
+                                                const std::vector<Uplink>& uplinks);
+
 // tcx programs of one hook as "tcx program ID 'NAME'"; empty on kernels without tcx.
 Result<std::vector<std::string>> tcx_programs(unsigned index, FlowDirection direction);
 

@@ -1,5 +1,6 @@
 // The gate's intent on disk, written before the first kernel change and removed after the last, so
-// that the next life of an agent knows what an earlier one may have left.
+// that the next life of an agent knows what an earlier one may have left. It stands for the shaper,
+// too: steering filters are on the gate's devices only, and lanes are found by their names.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace zq {
 namespace {
@@ -20,6 +21,14 @@ Link decode(const nlmsghdr* header) {
   if (attributes[IFLA_LINK_NETNSID] == nullptr) link.lower = attributes.u32(IFLA_LINK);
   if (nlattr* nest = attributes[IFLA_LINKINFO]; nest != nullptr) {
     link.kind = Attributes<IFLA_INFO_MAX + 1>::nested(nest).string(IFLA_INFO_KIND);
+  }
+  if (nlattr* counts = attributes[IFLA_STATS64]; counts != nullptr) {
+    rtnl_link_stats64 stats{};
+    std::memcpy(&stats, nla_data(counts),
+                std::min(sizeof stats, static_cast<std::size_t>(nla_len(counts))));
+    link.rx_packets = stats.rx_packets;
+    link.tx_packets = stats.tx_packets;
+    link.rx_dropped = stats.rx_dropped;
   }
   if (nlattr* nest = attributes[IFLA_XDP]; nest != nullptr) {
     const auto xdp = Attributes<IFLA_XDP_MAX + 1>::nested(nest);

@@ -19,6 +19,7 @@ struct Link {
   unsigned lower = 0;   // the device that this one sits on, 0 = none or in another namespace
   std::string kind;     // "" for physical ones and loopback
   std::vector<std::uint32_t> xdp_programs;  // ids, each once
+  std::uint64_t rx_packets = 0, tx_packets = 0, rx_dropped = 0;
 };
 
 Result<std::vector<Link>> list_links(NetlinkSocket& socket);

@@ -1,5 +1,6 @@
 #include "agent/dataplane/monitor.h"
 
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
 #include <netlink/handlers.h>
@@ -10,7 +11,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
+#include "agent/dataplane/shaper.h"
+#include "agent/dataplane/steering.h"
 #include "agent/dataplane/traffic_control.h"
 
 namespace zq {
@@ -22,6 +26,7 @@ constexpr std::size_t kMaxViolations = 64;  // more of them say nothing new
 struct Watch {
   const std::vector<Uplink>* uplinks = nullptr;
   std::vector<std::string>* violations = nullptr;
+  MonitorMemory* memory = nullptr;
   bool changed = false;
 };
 
@@ -34,13 +39,34 @@ const Uplink* find_uplink(const Watch& watch, int index) {
 bool is_ours(const Watch& watch, int index) {
   // Blocks of filters that several devices share have no device of their own.
   return static_cast<unsigned>(index) == TCM_IFINDEX_MAGIC_BLOCK ||
+         watch.memory->lanes.contains(static_cast<unsigned>(index)) ||
          find_uplink(watch, index) != nullptr;
 }
 
-// What a notice about a filter on a hook of ours means for the gate; "" = nothing.
-std::string judge_filter(const TcObject& filter, bool gone) {
+// The shaper adds its filters after the monitor is opened, and may point them to another lane. It
+// takes none away while there is a monitor.
+std::string judge_steering(Watch& watch, const TcObject& filter, FlowDirection direction,
+                           bool gone) {
+  const auto place = std::pair(filter.index, direction);
+  if (gone) {
+    watch.memory->steering.erase(place);
+    return ": the steering filter is gone";
+  }
+  const auto bpf = as_bpf_filter(filter);
+  const std::uint32_t program = bpf ? bpf->program_id : 0;
+  const auto [known, first] = watch.memory->steering.try_emplace(place, program);
+  if (first || known->second == program) return "";
+  known->second = program;
+  return ": the steering filter was replaced";
+}
+
+// What a notice about a filter on a hook of ours means; "" = nothing.
+std::string judge_filter(Watch& watch, const TcObject& filter, FlowDirection direction, bool gone) {
   // A whole priority, or all of them, removed at once: the notice names no filter.
   const bool all = gone && filter.handle == 0 && filter.options.empty();
+  const bool steers = all && filter.chain == 0 && filter.priority() == kSteerPriority &&
+                      watch.memory->steering.contains({filter.index, direction});
+  if (steers || is_steering_filter(filter)) return judge_steering(watch, filter, direction, gone);
   if (is_gate_filter(filter) || (all && filter.chain == 0 && filter.priority() == kGatePriority)) {
     return gone ? ": the gate's filter is gone" : ": the gate's filter was replaced";
   }
@@ -56,13 +82,25 @@ void take_filter(Watch& watch, const nlmsghdr* header) {
   if (uplink == nullptr) return;
   for (const FlowDirection direction : kHooks) {
     if (filter.parent != hook_parent(direction)) continue;
-    std::string found = judge_filter(filter, header->nlmsg_type == RTM_DELTFILTER);
+    std::string found =
+        judge_filter(watch, filter, direction, header->nlmsg_type == RTM_DELTFILTER);
     if (found.empty() || watch.violations->size() >= kMaxViolations) continue;
     found.insert(0, fmt::format("{} {}", uplink->device, hook_name(direction)));
     if (std::ranges::find(*watch.violations, found) == watch.violations->end()) {
       watch.violations->push_back(std::move(found));
     }
   }
+}
+
+// Lanes come and go while the monitor is open; indexes are not used twice soon.
+void take_link(Watch& watch, const nlmsghdr* header) {
+  const auto* info = static_cast<const ifinfomsg*>(nlmsg_data(header));
+  const std::string name =
+      Attributes<IFLA_MAX + 1>::of(header, sizeof(ifinfomsg)).string(IFLA_IFNAME);
+  if (name == kLineDevice || std::ranges::find(kLaneDevice, name) != std::end(kLaneDevice)) {
+    watch.memory->lanes.insert(static_cast<unsigned>(info->ifi_index));
+  }
+  if (is_ours(watch, info->ifi_index)) watch.changed = true;
 }
 
 int on_notice(nl_msg* message, void* context) {
@@ -83,9 +121,7 @@ int on_notice(nl_msg* message, void* context) {
       break;
     case RTM_NEWLINK:
     case RTM_DELLINK:
-      if (is_ours(*watch, static_cast<const ifinfomsg*>(nlmsg_data(header))->ifi_index)) {
-        watch->changed = true;
-      }
+      take_link(*watch, header);
       break;
     default:
       break;
@@ -123,7 +159,7 @@ Result<FilterMonitor> FilterMonitor::open(const std::vector<Uplink>& uplinks) {
 int FilterMonitor::fd() const { return nl_socket_get_fd(socket_.get()); }
 
 Result<bool> FilterMonitor::relevant_change() {
-  Watch watch{&uplinks_, &violations_, false};
+  Watch watch{&uplinks_, &violations_, &memory_, false};
   const std::unique_ptr<nl_cb, FreeCallbacks> callbacks(nl_cb_alloc(NL_CB_DEFAULT));
   if (!callbacks) return fail(ErrorCode::kKernel, "netlink monitor: out of memory");
   nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, on_notice, &watch);

@@ -13,8 +13,9 @@
 namespace zq {
 namespace {
 
-// Room for any message of ours; libnl's default is a page.
-constexpr std::size_t kMessageBytes = 32768;
+// Room for any message of ours, of which netem with a table of 16,384 delays is the longest;
+// libnl's default is a page.
+constexpr std::size_t kMessageBytes = 65536;
 constexpr int kDumpAttempts = 20;
 
 struct Exchange {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "agent/dataplane/shaper.h"
 #include "agent/dataplane/traffic_control.h"
 
 namespace zq {
@@ -72,8 +73,14 @@ Result<std::vector<std::string>> clean_leftovers(const std::string& state_dir) {
     }
     removed.emplace_back("the journal of a gate in a network namespace that is gone");
   } else {
+    // The journal is of the gate, and where a gate was there may have been lanes. They go first,
+    // because their filters keep clsact.
+    std::vector<Uplink> uplinks;
+    for (const JournalDevice& device : journal->devices) uplinks.push_back(device.uplink);
+    ZQ_TRY(removed, remove_leftover_lanes(uplinks));
     ZQ_TRY(auto socket, NetlinkSocket::open());
-    ZQ_TRY(removed, remove_gate(socket, journal->devices));
+    ZQ_TRY(const auto gate, remove_gate(socket, journal->devices));
+    removed.insert(removed.end(), gate.begin(), gate.end());
     removed.emplace_back("the journal of an earlier life");
   }
   ZQ_CHECK(remove_journal(state_dir));

@@ -1,16 +1,17 @@
 // The queues behind the gate (DESIGN 4.4, 4.5): per direction one device of ours (a lane) with an
-// HTB tree that has one class per QueueClass, each with a netem leaf where there is something to
-// delay, corrupt or reorder; and on every uplink the filter that steers stamped packets into the
-// lane. Where the kernel has no netem, the egress lane is a TAP device and the delay line (see
+// HTB tree that has one class per QueueClass, each with netem below it where there is something to
+// delay, corrupt or reorder, and with a queue in bytes where there is a rate; and on every uplink
+// the filter that steers stamped packets into the lane. Where the kernel has no netem, packets to
+// be delayed at egress go to a TAP device with a tree of its own, and the delay line (see
 // delay_line.h) takes netem's place.
 //
 // The gate stamps a packet's tc_index with ZQ_STAMP_QUEUE | class id (gate_shared.h); program
 // zq_steer_egress / zq_steer_ingress (cls_bpf, not direct action) matches stamped packets, and the
 // filter's mirred action takes them to the lane; program zq_class on the lane's root returns
-// (1: << 16 | class id).
+// (ZQ_LANE_MAJOR | class id).
 //
-// Ownership: a Shaper owns its devices and filters; the destructor removes them. Devices are named
-// "zq-egress" and "zq-ingress". Threading: one thread at a time.
+// Ownership: a Shaper owns its devices and filters; the destructor removes them, without waiting
+// for what is inside. Threading: one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@
 namespace zq {
 
 inline constexpr const char* kLaneDevice[] = {"zq-egress", "zq-ingress"};  // by FlowDirection
+inline constexpr const char* kLineDevice = "zq-line";                      // the delay line's TAP
 inline constexpr std::uint32_t kSteerPriority = 2;
 inline constexpr std::uint32_t kSteerHandle = 0x7a73;
 inline constexpr const char* kSteerFilterName = "zonequake_steer";
@@ -39,13 +41,15 @@ struct ShaperPrograms {
 // What a queue does, and how full it is. See QueueEvidence in agent.proto.
 struct QueueState {
   QueueClass queue;
-  std::string lane;  // "netem", "htb", "delay-line"
-  std::uint64_t limit_packets = 0;
+  std::string lane;                 // "netem", "htb", "delay-line"
+  std::uint64_t limit_packets = 0;  // netem's; 0 = there is no netem
+  std::uint64_t buffer_bytes = 0;   // in front of the rate; 0 = there is no rate
   std::uint64_t burst_bytes = 0;
   std::uint64_t quantum_bytes = 0;
-  Nanos drain{};  // no packet stays longer, unless the rate holds it up
+  Nanos drain{};  // no packet stays longer
   std::uint64_t sent_packets = 0, sent_bytes = 0;
   std::uint64_t dropped_packets = 0;  // by the queue itself, so by nobody's wish
+  std::uint64_t excess_packets = 0;  // over the rate for longer than its buffer lasts: as asked for
   std::uint64_t backlog_packets = 0;
   std::uint64_t discarded_packets = 0;  // still inside when it was removed
 };
@@ -77,7 +81,8 @@ class Shaper {
   [[nodiscard]] Result<std::vector<std::string>> violations() const;
 
   // Waits until the queues are empty, at most `patience`, then removes everything; what was still
-  // inside is discarded and counted. Idempotent.
+  // inside is discarded and counted, and state() goes on to answer with the last counts.
+  // Idempotent.
   Status remove(Nanos patience);
 
  private:
@@ -86,17 +91,29 @@ class Shaper {
   std::unique_ptr<Impl> impl_;
 };
 
-// Removes lanes and steering filters that an earlier life left, by their names, in the calling
-// thread's namespace. A line each.
+// Removes lanes and steering filters that an earlier life left, by their names and kinds, in the
+// calling thread's namespace. A line each.
 Result<std::vector<std::string>> remove_leftover_lanes(const std::vector<Uplink>& uplinks);
 
-// netem's queue limit, HTB's burst and quantum: formulas and their reasons in shaper_numbers.cpp.
+// The sizes of a queue: formulas and their reasons in shaper_numbers.cpp.
 struct ShaperNumbers {
+  std::uint64_t rate_bytes_per_second = 0;  // HTB's, which wants one also where none is asked for
   std::uint32_t limit_packets = 0;
+  std::uint32_t buffer_bytes = 0;
   std::uint32_t burst_bytes = 0;
   std::uint32_t quantum_bytes = 0;
+  bool split = false;  // offloaded units are cut into frames in front of the rate
   Nanos drain{};
 };
-[[nodiscard]] ShaperNumbers shaper_numbers(const Impairment& impairment);
+// `can_split`: the kernel has TBF, which does that.
+[[nodiscard]] ShaperNumbers shaper_numbers(const Impairment& impairment, bool can_split = true);
+
+// Queue capabilities of this kernel, tried for real in a namespace of its own (on a thread of its
+// own). Loading Debian's ifb module makes two idle devices in the first namespace, ifb0 and ifb1.
+struct QueueSupport {
+  // Each "" when it is there, else the kernel's words.
+  std::string ifb, htb, tbf, netem, netem_extras;  // extras: corrupt, reorder, table of delays
+};
+[[nodiscard]] QueueSupport probe_queue_support();
 
 }  // namespace zq

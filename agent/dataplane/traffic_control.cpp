@@ -1,6 +1,7 @@
 #include "agent/dataplane/traffic_control.h"
 
 #include <arpa/inet.h>
+#include <linux/gen_stats.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace zq {
 namespace {
@@ -17,15 +19,32 @@ constexpr int kHeaderSize = sizeof(tcmsg);
 
 std::uint32_t gate_info() { return kGatePriority << 16 | htons(ETH_P_ALL); }
 
-tcmsg tc_header(unsigned index, std::uint32_t parent = 0, std::uint32_t handle = 0,
-                std::uint32_t info = 0) {
-  tcmsg header{};
-  header.tcm_family = AF_UNSPEC;
-  header.tcm_ifindex = static_cast<int>(index);
-  header.tcm_parent = parent;
-  header.tcm_handle = handle;
-  header.tcm_info = info;
-  return header;
+// The kernel's structure, as far as it sent it.
+template <class Value>
+Value as(nlattr* attribute) {
+  Value value{};
+  if (attribute != nullptr) {
+    std::memcpy(&value, nla_data(attribute),
+                std::min(sizeof value, static_cast<std::size_t>(nla_len(attribute))));
+  }
+  return value;
+}
+
+TcCounts decode_counts(nlattr* nest) {
+  if (nest == nullptr) return {};
+  const auto attributes = Attributes<TCA_STATS_MAX + 1>::nested(nest);
+  const auto basic = as<gnet_stats_basic>(attributes[TCA_STATS_BASIC]);
+  const auto queue = as<gnet_stats_queue>(attributes[TCA_STATS_QUEUE]);
+  TcCounts counts;
+  counts.packets = basic.packets;
+  counts.bytes = basic.bytes;
+  // The plain counter has 32 bits.
+  if (nlattr* packets = attributes[TCA_STATS_PKT64]; packets != nullptr) {
+    counts.packets = as<std::uint64_t>(packets);
+  }
+  counts.dropped = queue.drops;
+  counts.backlog_packets = queue.qlen;
+  return counts;
 }
 
 Result<std::vector<TcObject>> list(NetlinkSocket& socket, int request, int reply,
@@ -45,6 +64,16 @@ Result<std::vector<TcObject>> list(NetlinkSocket& socket, int request, int reply
 
 }  // namespace
 
+tcmsg tc_header(unsigned index, std::uint32_t parent, std::uint32_t handle, std::uint32_t info) {
+  tcmsg header{};
+  header.tcm_family = AF_UNSPEC;
+  header.tcm_ifindex = static_cast<int>(index);
+  header.tcm_parent = parent;
+  header.tcm_handle = handle;
+  header.tcm_info = info;
+  return header;
+}
+
 TcObject decode_tc_object(const nlmsghdr* header) {
   const auto* tc = static_cast<const tcmsg*>(nlmsg_data(header));
   const auto attributes = Attributes<TCA_MAX + 1>::of(header, kHeaderSize);
@@ -56,6 +85,7 @@ TcObject decode_tc_object(const nlmsghdr* header) {
   object.chain = attributes.u32(TCA_CHAIN);
   object.kind = attributes.string(TCA_KIND);
   object.options = attributes.bytes(TCA_OPTIONS);
+  object.counts = decode_counts(attributes[TCA_STATS2]);
   return object;
 }
 

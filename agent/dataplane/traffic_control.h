@@ -1,6 +1,8 @@
 // Qdiscs, classes and filters of a device, and the two things that the gate changes there: clsact
-// and its own filters.
+// and its own filters. (What the shaper makes is in htb.h, netem.h and steering.h.)
 #pragma once
+
+#include <linux/rtnetlink.h>
 
 #include <cstdint>
 #include <optional>
@@ -18,6 +20,14 @@ inline constexpr std::uint32_t kGatePriority = 1;
 inline constexpr std::uint32_t kGateHandle = 0x7a71;
 inline constexpr const char* kGateFilterName = "zonequake_gate";
 
+// What a qdisc or class has done. Packets are those on the wire: an offloaded unit counts as its
+// segments, except among the dropped.
+struct TcCounts {
+  std::uint64_t packets = 0, bytes = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t backlog_packets = 0;
+};
+
 // A qdisc, class or filter as the kernel lists it.
 struct TcObject {
   unsigned index = 0;  // of the device
@@ -27,9 +37,13 @@ struct TcObject {
   std::uint32_t chain = 0;
   std::string kind;
   std::vector<std::uint8_t> options;  // TCA_OPTIONS
+  TcCounts counts;                    // all 0 for filters
 
   [[nodiscard]] std::uint32_t priority() const { return info >> 16; }
 };
+// The head of a request about one.
+[[nodiscard]] tcmsg tc_header(unsigned index, std::uint32_t parent = 0, std::uint32_t handle = 0,
+                              std::uint32_t info = 0);
 // From any message that has a tcmsg: an answer to a dump, or a notice.
 [[nodiscard]] TcObject decode_tc_object(const nlmsghdr* header);
 

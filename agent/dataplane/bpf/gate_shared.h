@@ -15,7 +15,9 @@
 #define ZQ_STAMP_HELD 0xa800U  /* was in the egress lane: second pass */
 #define ZQ_STAMP_COPY 0xac00U  /* a duplicate on its way through the gate again */
 #define ZQ_CLASS_MASK 0x03ffU
-#define ZQ_LANE_MAJOR 0x00010000U
+/* The lanes' root qdisc. Not 1:, which others use: HTB takes a packet's priority for a class where
+ * the major numbers agree. */
+#define ZQ_LANE_MAJOR 0x7a710000U
 
 /* SO_MARK of frames that the delay line sends on, and of the answers of reject mode. Both pass the
  * egress gate; it clears the mark. */
