@@ -20,8 +20,9 @@
 //   nodes = "zone:b"
 //   system = "etcd"                     # only this system's; name or kind
 //
-//   kind = "zone-down"                  # silent power loss of nodes
-//   nodes = "zone:b"
+//   kind = "zone-down"                  # silent power loss of nodes: at one instant nothing passes
+//   nodes = "zone:b"                    # from, to and between them, and their processes are killed
+//                                       # (what machines outside the cluster file send still passes)
 //
 //   kind = "hook"                       # a command of the cluster file for each node
 //   nodes = "zone:b"

@@ -22,14 +22,19 @@ std::vector<std::string> zones_cut(const Cluster& cluster,
                                    const std::vector<ResolvedFault>& faults) {
   std::set<std::string> cut;
   for (const ResolvedFault& fault : faults) {
-    std::set<std::string> zones = zones_of(cluster, fault.a);
-    if (fault.fault->kind != FaultKind::kKill) {
-      std::set<std::string> other = zones_of(cluster, fault.b);
-      if (std::pair(other.size(), fault.b.size()) < std::pair(zones.size(), fault.a.size())) {
-        zones.swap(other);
-      }
+    if (fault.fault->kind == FaultKind::kImpair) continue;
+    // All sides but the largest; of equal ones the last.
+    std::size_t largest = fault.fault->of_processes() ? fault.sides.size() : 0;
+    std::vector<std::pair<std::size_t, std::size_t>> sizes;
+    for (const NodeSet& side : fault.sides) {
+      sizes.emplace_back(zones_of(cluster, side).size(), side.size());
     }
-    cut.merge(zones);
+    for (std::size_t i = 0; i < sizes.size() && largest < sizes.size(); ++i) {
+      if (sizes[i] >= sizes[largest]) largest = i;
+    }
+    for (std::size_t i = 0; i < fault.sides.size(); ++i) {
+      if (i != largest) cut.merge(zones_of(cluster, fault.sides[i]));
+    }
   }
   std::vector<std::string> ordered;
   for (const Zone& zone : cluster.zones) {
@@ -41,18 +46,20 @@ std::vector<std::string> zones_cut(const Cluster& cluster,
 }  // namespace
 
 Result<BlastRadius> measure_blast(const PlanInput& input, const Plan& plan,
-                                  const std::vector<ResolvedFault>& faults, const Cuts& cuts,
+                                  const std::vector<ResolvedFault>& faults, const Asks& asks,
                                   const std::vector<GroupId>& group_of) {
   BlastRadius blast;
   blast.zones_cut = zones_cut(input.cluster, faults);
 
   std::vector<bool> impaired(plan.groups.size(), false);
-  for (const auto& [pair, windows] : cuts) {
+  for (const auto& [pair, list] : asks) {
     impaired[pair.first] = impaired[pair.second] = true;
-    blast.pairs_impaired += plan.groups[pair.first].size() * plan.groups[pair.second].size();
+    const std::size_t receivers = plan.groups[pair.second].size();
+    blast.pairs_impaired +=
+        plan.groups[pair.first].size() * (pair.first == pair.second ? receivers - 1 : receivers);
   }
-  for (const PlannedPhase& phase : plan.phases) {
-    for (const NodeId node : phase.down) impaired[group_of[node]] = true;
+  for (const ProcessStep& step : plan.processes) {
+    for (const NodeId node : step.nodes) impaired[group_of[node]] = true;
   }
   for (NodeId node = 0; node < group_of.size(); ++node) {
     if (impaired[group_of[node]]) blast.nodes_impaired.push_back(node);
@@ -61,7 +68,7 @@ Result<BlastRadius> measure_blast(const PlanInput& input, const Plan& plan,
 
   for (const SystemSpec& system : input.cluster.systems) {
     ZQ_TRY(const NodeSet voters, voters_of(input.cluster, system));
-    if (loses_quorum({voters.begin(), voters.end()}, plan, cuts, group_of)) {
+    if (loses_quorum(system, {voters.begin(), voters.end()}, plan, asks, group_of)) {
       blast.quorum_at_risk.push_back(system.name);
     }
   }
@@ -79,10 +86,11 @@ Status check_limits(const PlanInput& input, const BlastRadius& blast) {
                 *limits.max_zones_cut, blast.zones_cut.size());
   }
   if (!limits.quorum_loss && !blast.quorum_at_risk.empty()) {
-    return fail(ErrorCode::kRefused,
-                "{}: the faults leave no majority of {} alive and connected; cut or kill fewer "
-                "voters, or set quorum_loss = true in [limits] if the loss is meant",
-                experiment.path, fmt::join(blast.quorum_at_risk, ", "));
+    return fail(
+        ErrorCode::kRefused,
+        "{}: the faults leave no majority of {} alive and connected; cut, stop or kill fewer "
+        "voters, or set quorum_loss = true in [limits] if the loss is meant",
+        experiment.path, fmt::join(blast.quorum_at_risk, ", "));
   }
   return {};
 }

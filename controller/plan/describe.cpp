@@ -2,9 +2,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
 
-#include "controller/plan/cuts.h"
+#include "controller/plan/describe_faults.h"
 #include "controller/plan/faults.h"
 #include "controller/plan/plan.h"
 
@@ -13,11 +12,6 @@ namespace zq {
 namespace {
 
 constexpr std::size_t kNamesShown = 8;
-
-std::string instant(Nanos at) {
-  if (at == Nanos{0}) return "T";
-  return at < Nanos{0} ? "T-" + format_duration(-at) : "T+" + format_duration(at);
-}
 
 std::string count_of(std::size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
@@ -32,48 +26,15 @@ std::string zones_of_group(const Cluster& cluster, const std::vector<NodeId>& no
   return fmt::format("{} {}", zones.size() == 1 ? "zone" : "zones", fmt::join(zones, ", "));
 }
 
-// The programmes are the same for all nodes of a group, so each group's first node tells.
-Cuts cuts_of(const Plan& plan) {
-  Cuts cuts;
-  for (const std::vector<NodeId>& group : plan.groups) {
-    const NodeProgramme& programme = plan.programmes[group.front()];
-    for (const ProgrammeEntry& entry : programme.entries) {
-      if (entry.direction == Direction::kEgress) {
-        cuts[{programme.group, entry.peer}] = entry.windows;
-      }
-    }
-  }
-  return cuts;
-}
-
-std::string describe_cuts(const Plan& plan) {
-  const Cuts cuts = cuts_of(plan);
-  if (cuts.empty()) return "  nothing is cut\n";
-  std::string text;
-  for (const auto& [pair, windows] : cuts) {
-    const auto [from, to] = pair;
-    const auto back = cuts.find({to, from});
-    const bool both = back != cuts.end() && back->second == windows;
-    if (both && to < from) continue;  // said with the other direction
-    std::vector<std::string> when;
-    for (const Window& window : windows) {
-      when.push_back(fmt::format("{} to {}", instant(window.from), instant(window.until)));
-    }
-    text += fmt::format("  group {} {} group {}: {} dropped, {}\n", from, both ? "<->" : "-->", to,
-                        both ? "everything in both directions" : "everything in this direction",
-                        fmt::join(when, ", "));
-  }
-  return text;
-}
-
 std::string describe_phases(const Plan& plan, const Cluster& cluster) {
   std::size_t name_width = 0;
   for (const PlannedPhase& phase : plan.phases)
     name_width = std::max(name_width, phase.name.size());
   std::string text;
   for (const PlannedPhase& phase : plan.phases) {
-    text += fmt::format("  {:<{}}  {} to {}, {}", phase.name, name_width, instant(phase.from),
-                        instant(phase.until), format_duration(phase.until - phase.from));
+    text +=
+        fmt::format("  {:<{}}  {} to {}, {}", phase.name, name_width, describe_instant(phase.from),
+                    describe_instant(phase.until), format_duration(phase.until - phase.from));
     if (!phase.down.empty()) {
       text += fmt::format(", dead: {}", list_nodes(cluster, phase.down, kNamesShown));
       if (phase.kill_after > Nanos{0}) {
@@ -98,8 +59,9 @@ std::string describe_plan(const Plan& plan, const Cluster& cluster, const Experi
   text += fmt::format("Groups of nodes that all faults treat alike: {}\n", plan.groups.size());
   for (std::size_t group = 0; group < plan.groups.size(); ++group) {
     const std::vector<NodeId>& nodes = plan.groups[group];
-    text += fmt::format("  group {}: {} of {}: {}\n", group, count_of(nodes.size(), "node"),
-                        zones_of_group(cluster, nodes), list_nodes(cluster, nodes, kNamesShown));
+    text += fmt::format("  group {}: {} of {}: {}{}\n", group, count_of(nodes.size(), "node"),
+                        zones_of_group(cluster, nodes), list_nodes(cluster, nodes, kNamesShown),
+                        cluster.nodes[nodes.front()].has_agent() ? "" : " (without an agent)");
   }
   if (!plan.selections.empty()) {
     text += "\nSelections\n";
@@ -108,7 +70,8 @@ std::string describe_plan(const Plan& plan, const Cluster& cluster, const Experi
                           list_nodes(cluster, {nodes.begin(), nodes.end()}, kNamesShown));
     }
   }
-  text += "\nCuts, relative to the fault's instant T\n" + describe_cuts(plan);
+  text += "\nPackets, relative to the fault's instant T\n" + describe_borders(plan);
+  if (!plan.processes.empty()) text += "\nProcesses\n" + describe_processes(plan, cluster);
   text += "\nPhases\n" + describe_phases(plan, cluster);
 
   const BlastRadius& blast = plan.blast;
@@ -120,7 +83,7 @@ std::string describe_plan(const Plan& plan, const Cluster& cluster, const Experi
                       blast.pairs_total);
   text += fmt::format("  systems without a majority at some instant: {}\n",
                       join_or_none(blast.quorum_at_risk));
-  text += fmt::format("  every fault ends by {}\n", instant(plan.fault_end()));
+  text += fmt::format("  every fault ends by {}\n", describe_instant(plan.fault_end()));
   return text;
 }
 

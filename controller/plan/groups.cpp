@@ -31,16 +31,21 @@ std::size_t families(const Node& node) {
 
 }  // namespace
 
-std::vector<GroupId> partition_nodes(std::size_t nodes, const std::vector<ResolvedFault>& faults) {
-  std::vector<std::uint32_t> class_of(nodes, 0);
+std::vector<GroupId> partition_nodes(const Cluster& cluster,
+                                     const std::vector<ResolvedFault>& faults) {
+  std::vector<std::uint32_t> class_of(cluster.nodes.size(), 0);
   std::uint32_t next_class = 1;
+  NodeSet without_agent;
+  for (NodeId node = 0; node < cluster.nodes.size(); ++node) {
+    if (!cluster.nodes[node].has_agent()) without_agent.insert(node);
+  }
+  refine(class_of, without_agent, next_class);
   for (const ResolvedFault& fault : faults) {
-    refine(class_of, fault.a, next_class);
-    refine(class_of, fault.b, next_class);
+    for (const NodeSet& side : fault.sides) refine(class_of, side, next_class);
   }
   std::unordered_map<std::uint32_t, GroupId> numbers;
   std::vector<GroupId> result;
-  result.reserve(nodes);
+  result.reserve(class_of.size());
   for (const std::uint32_t id : class_of) {
     result.push_back(numbers.try_emplace(id, static_cast<GroupId>(numbers.size())).first->second);
   }
@@ -99,6 +104,7 @@ std::vector<std::vector<NodeId>> choose_path_targets(
   for (std::size_t group = 0; group < groups.size(); ++group) {
     for (std::size_t index = 0; index < groups[group].size(); ++index) {
       const NodeId node = groups[group][index];
+      if (!cluster.nodes[node].has_agent()) continue;
       for (std::size_t other = 0; other < groups.size(); ++other) {
         const std::vector<NodeId>& peers = reachable[other].by_family[family_of[node]];
         if (peers.empty()) continue;

@@ -84,19 +84,21 @@ struct PlannedPhase {
   Nanos from{};  // relative to T; baseline ends at 0
   Nanos until{};
   std::vector<NodeId> down;  // nodes whose processes are dead during the phase
-  Nanos kill_after{};        // after `from`, for those that were alive before
+  Nanos kill_after{};        // after `from` the last of those that were alive before is killed
 };
 
 struct BlastRadius {
-  // Of each fault the zones on its smaller side (the fewer zones, then the fewer nodes, then the
-  // side named first), or the zones of the nodes that it kills; in the cluster's order.
+  // Of each fault that drops or rejects the zones of all its sides but the largest (the most zones,
+  // then the most nodes, then the side named last), and the zones of the nodes on whose processes a
+  // fault acts; in the cluster's order.
   std::vector<std::string> zones_cut;
-  std::vector<NodeId> nodes_impaired;  // nodes with at least one entry or killed
-  std::size_t pairs_impaired = 0;      // ordered node pairs with a window
+  std::vector<NodeId> nodes_impaired;  // nodes with at least one entry, or acted upon
+  std::size_t pairs_impaired = 0;      // ordered node pairs with a segment
   std::size_t pairs_total = 0;
   // Systems of which, at some instant, no majority of voters is alive and mutually reachable.
-  // See voters_of() in experiments/cluster.h. What was dead in the phase before still counts as
-  // dead, since it is only being started.
+  // See voters_of() in experiments/cluster.h. What was dead still counts as dead to the end of the
+  // phase in which it is started. A paused node is dead, and so is one that a hook was run for; a
+  // border is cut where any of TCP's or UDP's ports is, and all the time where it flaps.
   std::vector<std::string> quorum_at_risk;
 };
 
@@ -125,7 +127,8 @@ struct PlanInput {
 };
 
 // kInput: an empty selection, an unknown variable, a side that overlaps the other, addresses shared
-// between groups. kRefused: [limits] are exceeded.
+// between groups, faults that cannot be combined, a border without any agent. kRefused: [limits]
+// are exceeded, or a node cannot do what it would have to.
 Result<Plan> make_plan(const PlanInput& input);
 
 // Seconds, from an expression without signals.

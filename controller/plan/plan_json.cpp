@@ -14,16 +14,140 @@ json names(const Cluster& cluster, const auto& nodes) {
   return list;
 }
 
+json ports_json(const std::vector<PortRange>& ranges) {
+  json list = json::array();
+  for (const PortRange& range : ranges) list.push_back({range.first, range.last});
+  return list;
+}
+
+// Only what narrows it: {} is everything.
+json scope_json(const Scope& scope) {
+  json object = json::object();
+  if (scope.protocol != 0) object["protocol"] = scope.protocol;
+  if (!scope.ports.empty()) object["ports"] = ports_json(scope.ports);
+  if (!scope.source_ports.empty()) object["source_ports"] = ports_json(scope.source_ports);
+  if (!scope.destination_ports.empty()) {
+    object["destination_ports"] = ports_json(scope.destination_ports);
+  }
+  return object;
+}
+
+json segment_json(const FaultSegment& segment) {
+  json object = {{"from_ns", segment.window.from.count()},
+                 {"until_ns", segment.window.until.count()},
+                 {"scope", scope_json(segment.scope)}};
+  if (segment.period > Nanos{0}) {
+    object["period_ns"] = segment.period.count();
+    object["on_ns"] = segment.on.count();
+  }
+  switch (segment.treatment) {
+    case Treatment::kDrop:
+      object["treatment"] = "drop";
+      break;
+    case Treatment::kReject:
+      object["treatment"] = "reject";
+      break;
+    case Treatment::kImpair:
+      object["treatment"] = "impair";
+      object["impairment"] = segment.impairment;
+      break;
+  }
+  return object;
+}
+
 json entries_json(const std::vector<ProgrammeEntry>& entries) {
   json list = json::array();
   for (const ProgrammeEntry& entry : entries) {
+    json segments = json::array();
+    for (const FaultSegment& segment : entry.segments) segments.push_back(segment_json(segment));
     json windows = json::array();
     for (const Window& window : entry.windows) {
       windows.push_back({{"from_ns", window.from.count()}, {"until_ns", window.until.count()}});
     }
     list.push_back({{"direction", entry.direction == Direction::kEgress ? "egress" : "ingress"},
                     {"peer", entry.peer},
+                    {"segments", std::move(segments)},
                     {"windows", std::move(windows)}});
+  }
+  return list;
+}
+
+std::string_view name_of(Distribution distribution) {
+  switch (distribution) {
+    case Distribution::kUniform:
+      return "uniform";
+    case Distribution::kNormal:
+      return "normal";
+    case Distribution::kPareto:
+      return "pareto";
+    case Distribution::kParetoNormal:
+      return "paretonormal";
+    case Distribution::kCustom:
+      return "custom";
+  }
+  return "";
+}
+
+std::string_view name_of(LossModel::Kind kind) {
+  switch (kind) {
+    case LossModel::Kind::kNone:
+      return "none";
+    case LossModel::Kind::kRandom:
+      return "random";
+    case LossModel::Kind::kGilbertElliott:
+      return "gilbert-elliott";
+    case LossModel::Kind::kFourState:
+      return "4-state";
+  }
+  return "";
+}
+
+// Without the values of a table, which can be many.
+json impairments_json(const std::vector<Impairment>& impairments) {
+  json list = json::array();
+  for (const Impairment& one : impairments) {
+    list.push_back({{"text", to_string(one)},
+                    {"delay_ns", one.delay.count()},
+                    {"jitter_ns", one.jitter.count()},
+                    {"delay_correlation", one.delay_correlation},
+                    {"distribution", name_of(one.distribution)},
+                    {"loss",
+                     {{"model", name_of(one.loss.kind)},
+                      {"parameters", one.loss.parameters},
+                      {"expected", one.loss.expected()}}},
+                    {"duplicate", one.duplicate},
+                    {"corrupt", one.corrupt},
+                    {"reorder", one.reorder},
+                    {"rate_bps", one.rate_bps}});
+  }
+  return list;
+}
+
+std::string_view name_of(ProcessStep::What what) {
+  switch (what) {
+    case ProcessStep::What::kKill:
+      return "kill";
+    case ProcessStep::What::kStop:
+      return "stop";
+    case ProcessStep::What::kPause:
+      return "pause";
+    case ProcessStep::What::kRestart:
+      return "restart";
+    case ProcessStep::What::kHook:
+      return "hook";
+  }
+  return "";
+}
+
+json processes_json(const Plan& plan, const Cluster& cluster) {
+  json list = json::array();
+  for (const ProcessStep& step : plan.processes) {
+    list.push_back({{"what", name_of(step.what)},
+                    {"nodes", names(cluster, step.nodes)},
+                    {"system", step.system},
+                    {"hook", step.hook},
+                    {"at_ns", step.at.count()},
+                    {"undo_at_ns", step.undo_at.count()}});
   }
   return list;
 }
@@ -48,6 +172,7 @@ std::string plan_to_json(const Plan& plan, const Cluster& cluster) {
     const NodeProgramme& programme = plan.programmes[plan.groups[group].front()];
     groups.push_back({{"group", group},
                       {"nodes", names(cluster, plan.groups[group])},
+                      {"has_agent", programme.has_agent},
                       {"programme", entries_json(programme.entries)}});
   }
   json book = json::array();
@@ -65,7 +190,9 @@ std::string plan_to_json(const Plan& plan, const Cluster& cluster) {
                          {"groups", std::move(groups)},
                          {"address_book", std::move(book)},
                          {"path_targets", std::move(targets)},
+                         {"impairments", impairments_json(plan.impairments)},
                          {"phases", phases_json(plan, cluster)},
+                         {"processes", processes_json(plan, cluster)},
                          {"selections", std::move(selections)},
                          {"fault_end_ns", plan.fault_end().count()},
                          {"blast",

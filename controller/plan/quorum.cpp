@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "controller/plan/processes.h"
+
 namespace zq {
 
 namespace {
@@ -44,8 +46,8 @@ class MajoritySearch {
   std::size_t steps_ = 0;
 };
 
-bool has_majority(const std::vector<NodeId>& voters, const std::set<NodeId>& down, Nanos at,
-                  const Cuts& cuts, const std::vector<GroupId>& group_of) {
+bool has_majority(const std::vector<NodeId>& voters, const NodeSet& down, Nanos at,
+                  const Asks& asks, const std::vector<GroupId>& group_of) {
   std::map<GroupId, std::size_t> alive;
   for (const NodeId voter : voters) {
     if (!down.contains(voter)) ++alive[group_of[voter]];
@@ -57,27 +59,26 @@ bool has_majority(const std::vector<NodeId>& voters, const std::set<NodeId>& dow
       candidates.begin(), candidates.end(),
       [](const VoterGroup& one, const VoterGroup& two) { return one.voters > two.voters; });
   MajoritySearch search(voters.size() / 2 + 1, [&](GroupId one, GroupId two) {
-    return !is_cut(cuts, one, two, at) && !is_cut(cuts, two, one, at);
+    return !cuts_connections(asks, one, two, at) && !cuts_connections(asks, two, one, at);
   });
   return search.found(candidates, 0);
 }
 
 }  // namespace
 
-bool loses_quorum(const std::vector<NodeId>& voters, const Plan& plan, const Cuts& cuts,
-                  const std::vector<GroupId>& group_of) {
+bool loses_quorum(const SystemSpec& system, const std::vector<NodeId>& voters, const Plan& plan,
+                  const Asks& asks, const std::vector<GroupId>& group_of) {
   if (voters.empty()) return false;
-  std::set<NodeId> down_before;
-  for (const PlannedPhase& phase : plan.phases) {
-    const std::set<NodeId> down(phase.down.begin(), phase.down.end());
-    // Windows change at phase borders only. What was dead in the phase before is only being started
-    // in this one and may never come up in it, so it counts as dead beside what this one kills.
-    std::set<NodeId> not_up = down;
-    not_up.insert(down_before.begin(), down_before.end());
-    if (!has_majority(voters, not_up, phase.from, cuts, group_of)) return true;
-    down_before = down;
+  // Things get worse only when something begins.
+  std::set<Nanos> instants;
+  for (const PlannedPhase& phase : plan.phases) instants.insert(phase.from);
+  for (const ProcessStep& step : plan.processes) instants.insert(step.at);
+  for (const auto& [pair, list] : asks) {
+    for (const Ask& ask : list) instants.insert(ask.window.from);
   }
-  return false;
+  return std::any_of(instants.begin(), instants.end(), [&](Nanos at) {
+    return !has_majority(voters, dead_nodes(plan, system, at), at, asks, group_of);
+  });
 }
 
 }  // namespace zq

@@ -43,10 +43,16 @@ Groups of nodes that all faults treat alike: 3
 Selections
   cut = b1, b2
 
-Cuts, relative to the fault's instant T
-  group 0 <-> group 1: everything in both directions dropped, T to T+1m00s
-  group 0 --> group 2: everything in this direction dropped, T to T+1m00s
-  group 1 <-> group 2: everything in both directions dropped, T to T+1m00s
+Packets, relative to the fault's instant T
+  group 0 <-> group 1
+    T to T+1m00s: everything dropped
+  group 0 --> group 2
+    T to T+1m00s: everything dropped
+  group 1 <-> group 2
+    T to T+1m00s: everything dropped
+
+Processes
+  T+60.5s: all processes killed, and started again at T+2m30s: b1, b2
 
 Phases
   baseline   T-10s to T, 10s
@@ -68,12 +74,17 @@ TEST(DescribePlan, JsonHoldsTheWholePlan) {
   const auto document = nlohmann::json::parse(plan_to_json(it.plan, it.cluster));
   EXPECT_EQ(document["groups"].size(), 3U);
   EXPECT_EQ(document["groups"][1]["nodes"], (std::vector<std::string>{"b1", "b2"}));
-  const auto programme = nlohmann::json::parse(R"([
-      {"direction": "egress", "peer": 0, "windows": [{"from_ns": 0, "until_ns": 60000000000}]},
-      {"direction": "egress", "peer": 2, "windows": [{"from_ns": 0, "until_ns": 60000000000}]},
-      {"direction": "ingress", "peer": 0, "windows": [{"from_ns": 0, "until_ns": 60000000000}]},
-      {"direction": "ingress", "peer": 2, "windows": [{"from_ns": 0, "until_ns": 60000000000}]}])");
-  EXPECT_EQ(document["groups"][1]["programme"], programme);
+  for (const auto& entry : document["groups"][1]["programme"]) {
+    EXPECT_EQ(entry["windows"],
+              nlohmann::json::parse(R"([{"from_ns": 0, "until_ns": 60000000000}])"));
+    EXPECT_EQ(entry["segments"], nlohmann::json::parse(R"([{"from_ns": 0, "until_ns": 60000000000,
+                                                           "scope": {}, "treatment": "drop"}])"));
+  }
+  ASSERT_EQ(document["groups"][1]["programme"].size(), 4U);
+  EXPECT_EQ(document["groups"][1]["programme"][2]["direction"], "ingress");
+  EXPECT_EQ(document["groups"][1]["programme"][1]["peer"], 2);
+  EXPECT_EQ(document["processes"], nlohmann::json::parse(R"([{"what": "kill", "nodes": ["b1", "b2"],
+      "system": "", "hook": "", "at_ns": 60500000000, "undo_at_ns": 150000000000}])"));
   EXPECT_EQ(document["address_book"].size(), 6U);
   EXPECT_EQ(document["address_book"][2]["prefix"], "10.66.2.1");
   EXPECT_EQ(document["address_book"][2]["group"], 1);
@@ -97,7 +108,7 @@ TEST(DescribePlan, LongListsAreCutShort) {
   ASSERT_TRUE(plan);
   const std::string text = describe_plan(*plan, cluster, quiet);
   EXPECT_THAT(text, testing::HasSubstr("a1, a2, b1, b2, c1, c2, a3, a4 and 15 more"));
-  EXPECT_THAT(text, testing::HasSubstr("  nothing is cut\n"));
+  EXPECT_THAT(text, testing::HasSubstr("  all pass untouched\n"));
 }
 
 TEST(EvaluateNumber, CalculatesAndRefusesWhatIsNotANumber) {

@@ -59,11 +59,18 @@ inline void add_node(Cluster& cluster, const std::string& name, const std::strin
   cluster.nodes.push_back(std::move(node));
 }
 
+// A cluster on this machine, whose processes anybody can kill.
+inline Cluster empty_testbed(const std::string& name) {
+  Cluster cluster;
+  cluster.name = name;
+  cluster.path = "cluster.toml";
+  cluster.testbed = TestbedSpec{};
+  return cluster;
+}
+
 // Zones a, b, c with two nodes each: a1 a2 b1 b2 c1 c2. The first of each is a master.
 inline Cluster three_zones() {
-  Cluster cluster;
-  cluster.name = "three";
-  cluster.path = "cluster.toml";
+  Cluster cluster = empty_testbed("three");
   unsigned zone_number = 0;
   for (const char* zone : {"a", "b", "c"}) {
     add_zone(cluster, zone);

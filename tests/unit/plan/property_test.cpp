@@ -44,8 +44,7 @@ struct World {
 };
 
 Cluster random_cluster(Dice& dice) {
-  Cluster cluster;
-  cluster.name = "random";
+  Cluster cluster = empty_testbed("random");
   const unsigned regions = dice.roll(1, 4);
   unsigned zones = 0;
   for (unsigned region = 0; region < regions; ++region) {
@@ -334,8 +333,7 @@ TEST(PlanProperty, TheSameInputGivesTheSamePlan) {
 }
 
 TEST(PlanSize, FiveThousandNodesTakeAboutASecond) {
-  Cluster cluster;
-  cluster.name = "big";
+  Cluster cluster = empty_testbed("big");
   for (unsigned zone = 0; zone < 10; ++zone) {
     add_zone(cluster, fmt::format("z{}", zone), fmt::format("r{}", zone / 3));
     for (unsigned node = 0; node < 500; ++node) {
