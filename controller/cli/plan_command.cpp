@@ -5,6 +5,7 @@
 #include "controller/cli/inputs.h"
 #include "controller/cli/offline_plan.h"
 #include "controller/plan/plan.h"
+#include "experiments/presets.h"
 
 namespace zq {
 namespace {
@@ -52,7 +53,8 @@ void add_plan_command(CLI::App& app, int& exit_code) {
   plan->footer(
       "Asks nobody and touches nothing. Timers that the phases need and that are not given are\n"
       "assumed to be 30s. Exit code: 0 planned, 64 bad input or beyond the experiment's limits,\n"
-      "70 internal error.");
+      "70 internal error.\n\nPresets of impairing faults, from the multi-datacenter page:\n" +
+      describe_presets());
   plan->add_option("experiment", arguments->experiment,
                    "Experiment file, or a name from the catalogue")
       ->required();

@@ -54,13 +54,21 @@ bool alike(const Segments& there, Segments back) {
   return there.size() == back.size() && std::all_of(there.begin(), there.end(), matches);
 }
 
-bool is_next_step(const FaultSegment& before, const FaultSegment& next) {
+// The parts that an impairment has.
+auto shape_of(const Impairment& one) {
+  return std::tuple(one.delay > Nanos{0}, one.jitter > Nanos{0}, one.distribution, one.loss.kind,
+                    one.duplicate > 0, one.corrupt > 0, one.reorder > 0, one.rate_bps > 0);
+}
+
+bool is_next_step(const Plan& plan, const FaultSegment& before, const FaultSegment& next) {
   const Nanos difference =
       (next.window.until - next.window.from) - (before.window.until - before.window.from);
-  return before.treatment == Treatment::kImpair && next.treatment == Treatment::kImpair &&
-         before.scope == next.scope && before.period == next.period && before.on == next.on &&
+  if (before.treatment != Treatment::kImpair || next.treatment != Treatment::kImpair) return false;
+  return before.scope == next.scope && before.period == next.period && before.on == next.on &&
          before.window.until == next.window.from && difference >= Nanos{-1} &&
-         difference <= Nanos{1};
+         difference <= Nanos{1} &&
+         shape_of(plan.impairments[before.impairment]) ==
+             shape_of(plan.impairments[next.impairment]);
 }
 
 std::string action(const Plan& plan, const FaultSegment& segment) {
@@ -103,6 +111,10 @@ std::string line(const Plan& plan, const Segments& segments, std::size_t first, 
   return text + "\n";
 }
 
+std::string received(GroupId group) {
+  return fmt::format(", what group {} sends is treated where it arrives", group);
+}
+
 std::string_view word(ProcessStep::What what) {
   switch (what) {
     case ProcessStep::What::kKill:
@@ -131,10 +143,10 @@ std::string describe_instant(Nanos at) {
 }
 
 std::string describe_borders(const Plan& plan) {
-  const auto borders = borders_of(plan);
+  auto borders = borders_of(plan);
   if (borders.empty()) return "  all pass untouched\n";
   std::string text;
-  for (const auto& [pair, segments] : borders) {
+  for (auto& [pair, segments] : borders) {
     const auto [from, to] = pair;
     const bool from_agent = plan.programmes[plan.groups[from].front()].has_agent;
     const auto back = borders.find({to, from});
@@ -142,13 +154,19 @@ std::string describe_borders(const Plan& plan) {
     if (both && to < from) continue;  // said with the other direction
     text += from == to ? fmt::format("  within group {}", from)
                        : fmt::format("  group {} {} group {}", from, both ? "<->" : "-->", to);
-    if (!from_agent) text += fmt::format(", group {} as it is received", from);
+    if (!from_agent) text += received(from);
     const bool to_agent = plan.programmes[plan.groups[to].front()].has_agent;
-    if (both && !to_agent) text += fmt::format(", group {} as it is received", to);
+    if (both && !to_agent) text += received(to);
     text += "\n";
+    // For people in order of time, not of precedence.
+    std::stable_sort(segments.begin(), segments.end(),
+                     [](const FaultSegment& one, const FaultSegment& two) {
+                       return one.window.from < two.window.from;
+                     });
     for (std::size_t first = 0; first < segments.size();) {
       std::size_t last = first + 1;
-      while (last < segments.size() && is_next_step(segments[last - 1], segments[last])) ++last;
+      while (last < segments.size() && is_next_step(plan, segments[last - 1], segments[last]))
+        ++last;
       text += line(plan, segments, first, last);
       first = last;
     }
