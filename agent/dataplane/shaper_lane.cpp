@@ -32,32 +32,55 @@ QueueState empty_state(const Lane& lane, const Lane::Queue& queue) {
   return state;
 }
 
-// A drop counts where it happens and, if it happens as the packet comes in, in every qdisc above
-// up to the class; except that TBF has no loss to report while any segment of a unit got in. Below
-// netem it happens as the packet comes out, and counts in netem, too.
-void add_drops(const Lane::Queue& queue, std::uint64_t of_class, const CountsByHandle& qdiscs,
-               QueueState& state) {
-  std::uint64_t entering = of_class;
+// The kernel's counts, in two looks: what happens between them is missing in the first.
+struct Counts {
+  CountsByHandle classes;
+  CountsByHandle qdiscs;  // first look
+  CountsByHandle later;   // second look
+};
+
+Result<CountsByHandle> count_qdiscs(NetlinkSocket& socket, unsigned index) {
+  CountsByHandle counts;
+  ZQ_TRY(const auto qdiscs, list_qdiscs(socket));
+  for (const TcObject& qdisc : qdiscs) {
+    if (qdisc.index == index) counts[qdisc.handle] = qdisc.counts;
+  }
+  return counts;
+}
+
+Result<Counts> count(NetlinkSocket& socket, unsigned index) {
+  Counts counts;
+  ZQ_TRY(const auto classes, list_classes(socket, index));
+  for (const TcObject& tc_class : classes) counts.classes[tc_class.handle] = tc_class.counts;
+  ZQ_TRY(counts.qdiscs, count_qdiscs(socket, index));
+  ZQ_TRY(counts.later, count_qdiscs(socket, index));
+  return counts;
+}
+
+// A drop counts in the qdisc where it happens and in all above it.
+void add_drops(const Lane::Queue& queue, const Counts& counts, QueueState& state) {
+  const auto dropped = [](const CountsByHandle& in, std::uint32_t handle) {
+    const auto found = in.find(handle);
+    return found == in.end() ? 0 : found->second.dropped;
+  };
+  std::uint64_t in_tbf = 0;
   std::uint64_t in_netem = 0;
   std::uint64_t in_fifo = 0;
   for (const QueueQdisc& qdisc : queue_qdiscs(queue.queue.id, queue.numbers)) {
-    const auto found = qdiscs.find(qdisc.handle);
-    if (found == qdiscs.end()) continue;
-    const std::uint64_t dropped = found->second.dropped;
-    if (qdisc.kind == "tbf") entering = dropped;
-    if (qdisc.kind == "netem") in_netem = dropped;
-    if (qdisc.kind == "bfifo") in_fifo = dropped;
+    if (qdisc.kind == "tbf") in_tbf = dropped(counts.qdiscs, qdisc.handle);
+    if (qdisc.kind == "netem") in_netem = dropped(counts.later, qdisc.handle);
+    if (qdisc.kind == "bfifo") in_fifo = dropped(counts.later, qdisc.handle);
   }
   const bool netem = queue.numbers.limit_packets > 0;
   if (queue.numbers.buffer_bytes == 0) {
-    state.dropped_packets += netem ? in_netem : entering;
+    state.dropped_packets += in_netem;
     return;
   }
   // netem's own limit is made for the rate: more than fits is more than the rate allows.
   const std::uint64_t excess = netem ? in_netem : in_fifo;
-  const std::uint64_t excess_entering = netem ? in_netem - std::min(in_netem, in_fifo) : in_fifo;
   state.excess_packets += excess;
-  state.dropped_packets += entering - std::min(entering, excess_entering);
+  // By TBF itself: of packets that are longer than the devices' MTU was.
+  state.dropped_packets += in_tbf - std::min(in_tbf, excess);
 }
 
 // "zq-egress: qdisc zq-egress netem handle 2001:0 parent ...", without the options.
@@ -75,14 +98,7 @@ Result<std::vector<std::string>> tree_of(NetlinkSocket& socket, const Lane& lane
 }
 
 Status add_states(NetlinkSocket& socket, const Lane& lane, QueueStates& states) {
-  CountsByHandle classes;
-  CountsByHandle qdiscs;
-  ZQ_TRY(const auto listed_classes, list_classes(socket, lane.index));
-  for (const TcObject& tc_class : listed_classes) classes[tc_class.handle] = tc_class.counts;
-  ZQ_TRY(const auto listed_qdiscs, list_qdiscs(socket));
-  for (const TcObject& qdisc : listed_qdiscs) {
-    if (qdisc.index == lane.index) qdiscs[qdisc.handle] = qdisc.counts;
-  }
+  ZQ_TRY(const Counts counts, count(socket, lane.index));
   std::map<std::uint16_t, DelayLine::ClassCount> in_line;
   if (lane.line) {
     for (const DelayLine::ClassCount& count : lane.line->class_counts()) in_line[count.id] = count;
@@ -90,17 +106,21 @@ Status add_states(NetlinkSocket& socket, const Lane& lane, QueueStates& states) 
   for (const Lane::Queue& queue : lane.queues) {
     const std::uint16_t id = queue.queue.id;
     QueueState& state = states.try_emplace(id, empty_state(lane, queue)).first->second;
-    TcCounts counts = classes[class_handle(id)];
-    if (queue.in_tree) add_drops(queue, counts.dropped, qdiscs, state);
+    TcCounts own;
+    if (queue.in_tree) {
+      const auto found = counts.classes.find(class_handle(id));
+      if (found != counts.classes.end()) own = found->second;
+      add_drops(queue, counts, state);
+    }
     if (lane.line) {
       // Whatever passed the tree went on to the line.
-      counts.packets = in_line[id].forwarded_packets;
-      counts.bytes = in_line[id].forwarded_bytes;
-      counts.backlog_packets += in_line[id].held_packets;
+      own.packets = in_line[id].forwarded_packets;
+      own.bytes = in_line[id].forwarded_bytes;
+      own.backlog_packets += in_line[id].held_packets;
     }
-    state.sent_packets += counts.packets;
-    state.sent_bytes += counts.bytes;
-    state.backlog_packets += counts.backlog_packets;
+    state.sent_packets += own.packets;
+    state.sent_bytes += own.bytes;
+    state.backlog_packets += own.backlog_packets;
   }
   return {};
 }
