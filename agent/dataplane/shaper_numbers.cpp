@@ -17,7 +17,7 @@ constexpr std::uint64_t kSmallestFrame = 64;
 
 // What one queue may hold. A packet of 1,500 bytes takes 2,304 of the kernel's memory.
 constexpr std::uint64_t kMemory = 512ULL << 20;
-constexpr std::uint64_t kMemoryOfPacket = 2304;
+constexpr std::uint64_t kMostPackets = kMemory / 2304;
 
 // Where no rate is asked for, HTB still wants one: far above any device's, and far below the point
 // where its 64-bit arithmetic ends.
@@ -51,7 +51,7 @@ std::uint32_t packet_limit(const Impairment& impairment, Nanos longest) {
     per_second = 2 * static_cast<double>(impairment.rate_bps) / 8 / kSmallestFrame;
   }
   const double wanted = per_second * to_seconds(longest) * 1.25 + kBursts;
-  return static_cast<std::uint32_t>(std::min(wanted, double{kMemory / kMemoryOfPacket}));
+  return static_cast<std::uint32_t>(std::min(wanted, double{kMostPackets}));
 }
 
 // The queue in front of a rate, in bytes, so that small packets do not wait longer than large ones:

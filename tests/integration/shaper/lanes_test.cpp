@@ -6,6 +6,7 @@
 
 #include "agent/dataplane/capability_report.h"
 #include "agent/dataplane/hooks.h"
+#include "agent/dataplane/journal.h"
 #include "agent/dataplane/monitor.h"
 #include "agent/dataplane/steering.h"
 #include "tests/integration/shaper/lane_fixture.h"
@@ -185,6 +186,56 @@ TEST(Lanes, LeftoversAreFoundByNameAndKind) {
   EXPECT_THAT(clean(), testing::ElementsAre("up0 egress: the steering filter", "device zq-egress"));
   EXPECT_EQ(nodes.dump(), before);
   EXPECT_NE(nodes.a.device_index("zq-ingress"), 0U);
+}
+
+TEST(Lanes, TheNextLifeOfAnAgentRemovesThem) {
+  const LaneNodes nodes;
+  const std::string before = nodes.dump();
+  nodes.put_stamp(kEgress, 5);
+  const TempDir state;
+  const auto removed = nodes.a.run([&] {
+    // As an agent leaves it that is killed.
+    check(write_journal(
+        state.path(),
+        {value_of(current_boot_id()), value_of(current_netns_inode()), {{nodes.uplink, false}}}));
+    auto socket = value_of(NetlinkSocket::open());
+    const unsigned lane = value_of(add_ifb(socket, "zq-egress"));
+    check(set_steering_filter(socket, nodes.uplink, kEgress, nodes.steer_egress.get(), lane));
+    return value_of(clean_leftovers(state.path()));
+  });
+  EXPECT_THAT(removed, testing::ElementsAre("up0 egress: the steering filter", "device zq-egress",
+                                            "up0 egress: the gate's filter", "up0: clsact",
+                                            "the journal of an earlier life"));
+  EXPECT_EQ(nodes.dump(), before);
+}
+
+TEST(Lanes, OthersLoseNothingWhileQueuesComeAndGo) {
+  const LaneNodes nodes;
+  nodes.put_stamp(kEgress, 5, kMarked);
+  nodes.put_stamp(kIngress, 6, kMarked);
+  std::atomic<bool> stop = false;
+  std::uint64_t sent = 0;
+  const UdpSocket a(nodes.a, LaneNodes::kA4, 7001);
+  const UdpSocket b(nodes.b, LaneNodes::kB4, 7001);
+  std::uint64_t received = 0;
+  std::thread flood([&] {
+    const SocketAddress to(LaneNodes::kB4, 7001);
+    while (!stop || sent < 20'000) {
+      if (a.send(to, "x", 1) == 0) ++sent;
+      if (sent % 64 == 0) received += b.drain();
+    }
+  });
+  for (int round = 0; round < 10; ++round) {
+    Shaper shaper = nodes.shaper();
+    check(shaper.prepare({queue(5, rate(50'000'000)), queue(6, rate(50'000'000), kIngress)}));
+    check(shaper.prepare({queue(7, rate(60'000'000))}));
+    check(shaper.remove(1s));
+  }
+  stop = true;
+  flood.join();
+  EXPECT_TRUE(wait_until([&] { return (received += b.drain()) >= sent; }));
+  EXPECT_EQ(received, sent);
+  EXPECT_GE(sent, 20'000U);
 }
 
 TEST(Lanes, TheMonitorTellsOurOwnFiltersFromOthersDoings) {
