@@ -39,6 +39,11 @@ zonequake::GateCounter to_wire(const GateCounter& counter) {
   message.set_dropped_bytes(counter.dropped_bytes);
   message.set_exempt_packets(counter.exempt_packets);
   message.set_transit_packets(counter.transit_packets);
+  message.set_rejected_packets(counter.rejected_packets);
+  message.set_lost_packets(counter.lost_packets);
+  message.set_duplicated_packets(counter.duplicated_packets);
+  message.set_queued_packets(counter.queued_packets);
+  message.set_unqueued_packets(counter.unqueued_packets);
   return message;
 }
 
@@ -58,6 +63,16 @@ zonequake::WindowEvidence to_wire(const WindowEvidence& evidence) {
   message.set_first_dropped_mono_ns(evidence.first_dropped_ns);
   message.set_last_dropped_mono_ns(evidence.last_dropped_ns);
   message.set_first_passed_mono_ns(evidence.first_passed_ns);
+  message.set_impaired_packets(evidence.impaired_packets);
+  message.set_impaired_bytes(evidence.impaired_bytes);
+  message.set_impaired_segments(evidence.impaired_segments);
+  message.set_lost_packets(evidence.lost_packets);
+  message.set_duplicated_packets(evidence.duplicated_packets);
+  message.set_first_impaired_mono_ns(evidence.first_impaired_ns);
+  message.set_last_impaired_mono_ns(evidence.last_impaired_ns);
+  message.set_held_dropped_packets(evidence.held_dropped_packets);
+  message.set_held_passed_packets(evidence.held_passed_packets);
+  message.set_last_held_mono_ns(evidence.last_held_ns);
   return message;
 }
 

@@ -16,6 +16,7 @@
 #include "agent/dataplane/links.h"
 #include "agent/dataplane/netlink.h"
 #include "agent/dataplane/programme.h"
+#include "agent/dataplane/rejector.h"
 #include "agent/dataplane/removal.h"
 #include "agent/dataplane/traffic_control.h"
 
@@ -57,13 +58,22 @@ Result<std::vector<JournalDevice>> survey(NetlinkSocket& socket,
   return devices;
 }
 
+bool any_segment(const GateProgramme& programme, Treatment treatment) {
+  return std::ranges::any_of(programme.rules, [&](const GateRule& rule) {
+    return std::ranges::any_of(rule.segments, [&](const GateRule::Segment& segment) {
+      return segment.treatment == treatment;
+    });
+  });
+}
+
 }  // namespace
 
 struct Gate::Impl {
-  Impl(NetlinkSocket opened, GateObject loaded, std::uint32_t groups, std::string directory)
+  Impl(NetlinkSocket opened, GateObject loaded, std::uint32_t groups_in, std::string directory)
       : socket(std::move(opened)),
         object(std::move(loaded)),
-        programme(object.programme_fd(), object.evidences_fd(), groups),
+        programme(object.programme_maps()),
+        groups(groups_in),
         state_dir(std::move(directory)) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -71,12 +81,16 @@ struct Gate::Impl {
 
   Status attach();
   Status detach();
+  Status load(const GateProgramme& wanted);
+  Status start_rejector();
   Result<std::vector<std::string>> violations();
   Result<std::vector<std::string>> ahead();
 
   NetlinkSocket socket;
   GateObject object;
   Programme programme;
+  std::uint32_t groups;
+  std::unique_ptr<Rejector> rejector;  // from the first programme that rejects on
   std::string state_dir;
   UniqueFd netns;
   std::uint64_t netns_inode = 0;
@@ -114,6 +128,23 @@ Status Gate::Impl::detach() {
   ZQ_CHECK(remove_journal(state_dir));
   devices.clear();
   return {};
+}
+
+Status Gate::Impl::load(const GateProgramme& wanted) {
+  ZQ_CHECK(check_programme(wanted, groups));
+  if (std::ranges::any_of(wanted.impairments, &Impairment::queues)) {
+    return fail(ErrorCode::kRefused, "programme: this gate has no queues to delay packets in");
+  }
+  if (any_segment(wanted, Treatment::kReject)) ZQ_CHECK(start_rejector());
+  return programme.load(wanted, [](const GateRule&, std::uint32_t) { return std::uint16_t{0}; });
+}
+
+Status Gate::Impl::start_rejector() {
+  if (rejector) return {};
+  return in_netns(netns.get(), [&]() -> Status {
+    ZQ_TRY(rejector, Rejector::start(object.rejects_fd()));
+    return {};
+  });
 }
 
 // tcx programs are asked for in the namespace of the calling thread, which may not be the gate's.
@@ -192,7 +223,7 @@ Result<Gate> Gate::attach(const GateConfig& config, const std::string& state_dir
 Status Gate::load(const GateProgramme& programme) {
   const bool heals = std::ranges::all_of(
       programme.rules, [](const GateRule& rule) { return rule.segments.empty(); });
-  return heals ? impl_->programme.heal(mono_now()) : impl_->programme.load(programme);
+  return heals ? impl_->programme.heal(mono_now()) : impl_->load(programme);
 }
 
 Result<bool> Gate::renew_lease(Nanos length) {

@@ -1,6 +1,6 @@
 // The gate (DESIGN 4.1 to 4.8): a BPF program on clsact ingress and egress of each uplink that
-// drops packets between this node and groups of peers inside armed windows, by the kernel's clock,
-// while the lease holds; and counts everything it decides about.
+// drops, rejects or impairs packets between this node and groups of peers inside armed windows, by
+// the kernel's clock, while the lease holds; and counts everything it decides about.
 //
 // Ownership: a Gate owns its filters, and clsact where it made it. detach() removes them; the
 // destructor detaches too. If the process dies, the filters stay but pass everything once the lease
@@ -56,20 +56,27 @@ struct GateConfig {
   std::vector<Uplink> uplinks;
 };
 
-// Since attach(). A packet is counted in exactly one of passed, dropped, exempt and transit; a
-// packet is what the kernel carries as one, which may be a segmentation-offload unit of up to
-// 64 KiB. Bytes include the link layer's header.
+// Since attach(). A packet is counted in exactly one of passed, dropped, lost, exempt and transit,
+// when it comes to the gate first; a packet is what the kernel carries as one, which may be a
+// segmentation-offload unit of up to 64 KiB. Bytes include the link layer's header.
 struct GateCounter {
   FlowDirection direction{};
   std::uint32_t group = 0;
   std::uint64_t passed_packets = 0, passed_bytes = 0;
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
-  std::uint64_t exempt_packets = 0;   // would have been dropped, but an exemption says otherwise
-  std::uint64_t transit_packets = 0;  // the local address belongs to another group
+  std::uint64_t exempt_packets = 0;      // would have been treated, but an exemption says otherwise
+  std::uint64_t transit_packets = 0;     // the local address belongs to another group
+  std::uint64_t rejected_packets = 0;    // of the dropped: those that were to be answered
+  std::uint64_t lost_packets = 0;        // by a loss model
+  std::uint64_t duplicated_packets = 0;  // copies that were made; counted nowhere else
+  std::uint64_t queued_packets = 0;      // of the passed: sent through a queue of ours
+  std::uint64_t unqueued_packets = 0;    // of the passed: should have been, but it was not served
 };
 
 // Instants are 0 when the event has not happened; all are CLOCK_MONOTONIC, read by the kernel for
-// the packet in question. The window is as it was loaded, also after a heal.
+// the packet in question. The window is as it was loaded, also after a heal. All counts are of
+// packets that the window's scope matches and that no segment before it in the rule decided about;
+// dropped means dropped or rejected.
 struct WindowEvidence {
   FlowDirection direction{};
   std::uint32_t group = 0;
@@ -78,12 +85,22 @@ struct WindowEvidence {
   std::uint64_t dropped_packets = 0, dropped_bytes = 0;
   std::uint64_t passed_packets = 0;  // inside the window although not exempt: the lease had lapsed
   std::uint64_t exempt_packets = 0;
-  std::int64_t last_passed_ns = 0;  // last packet let through before the window opened
+  std::int64_t last_passed_ns = 0;  // drops: last packet let through before the window opened
   std::int64_t first_dropped_ns = 0;
   std::int64_t last_dropped_ns = 0;
-  // First packet let through after the window's end, where a heal or the lapse of the lease may
-  // have ended it before its time.
+  // Drops: first packet let through after the window's end, where a heal or the lapse of the lease
+  // may have ended it before its time.
   std::int64_t first_passed_ns = 0;
+  // Impairments: what was decided about in the window; of these, lost and duplicated as the models
+  // drew it (a packet that was both went through once).
+  std::uint64_t impaired_packets = 0, impaired_bytes = 0;
+  std::uint64_t impaired_segments = 0;  // packets on the wire, where an offload unit is many
+  std::uint64_t lost_packets = 0, duplicated_packets = 0;
+  std::int64_t first_impaired_ns = 0, last_impaired_ns = 0;
+  // Packets that came out of a queue of ours: dropped then, because the window had opened
+  // meanwhile, or let through although it, an impairment, was over. They had been counted before.
+  std::uint64_t held_dropped_packets = 0, held_passed_packets = 0;
+  std::int64_t last_held_ns = 0;
 };
 
 class Gate {
@@ -102,6 +119,7 @@ class Gate {
 
   // Swaps the whole programme in one step; a packet sees the old or the new one, and none sees the
   // old one after the return. Evidence starts anew. kInput when the programme contradicts itself.
+  // Segments may overlap: the first of a rule that is in force and matches decides.
   // A programme without segments heals: the windows in force end now and those to come are dropped,
   // while the evidence of the last programme stays readable and goes on to record what passes.
   Status load(const GateProgramme& programme);

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t kMaxTransitZones = 1000;
 
-static_assert(kMaxSegments == ZQ_MAX_SEGMENTS && kMaxExemptions == ZQ_MAX_EXEMPTIONS);
+static_assert(kMaxExemptions == ZQ_MAX_EXEMPTIONS);
 static_assert(static_cast<int>(FlowDirection::kEgress) == ZQ_EGRESS &&
               static_cast<int>(FlowDirection::kIngress) == ZQ_INGRESS);
 
@@ -203,6 +203,9 @@ Result<GateObject> GateObject::load(const GateConfig& config) {
   for (std::size_t i = 0; i < config.exempt.size(); ++i) {
     skeleton->rodata->exemption[i] = to_kernel(config.exempt[i]);
   }
+  for (std::size_t i = 0; i < std::min<std::size_t>(config.uplinks.size(), ZQ_MAX_UPLINKS); ++i) {
+    skeleton->rodata->uplink_slot[i] = config.uplinks[i].index;
+  }
   set_size(skeleton->maps.zq_hosts4, book.hosts4.size());
   set_size(skeleton->maps.zq_hosts6, book.hosts6.size());
   set_size(skeleton->maps.zq_prefixes4, book.prefixes4.size());
@@ -230,8 +233,13 @@ std::uint32_t GateObject::program_id(FlowDirection direction) const {
   return program_ids_[static_cast<std::size_t>(direction)];
 }
 
-int GateObject::programme_fd() const { return bpf_map__fd(skeleton_->maps.zq_programme); }
-int GateObject::evidences_fd() const { return bpf_map__fd(skeleton_->maps.zq_evidences); }
+Programme::Maps GateObject::programme_maps() const {
+  return {.programmes_fd = bpf_map__fd(skeleton_->maps.zq_programme),
+          .evidences_fd = bpf_map__fd(skeleton_->maps.zq_evidences),
+          .chances_fd = bpf_map__fd(skeleton_->maps.zq_chances)};
+}
+
+int GateObject::rejects_fd() const { return bpf_map__fd(skeleton_->maps.zq_rejects); }
 
 Result<zq_renewal> GateObject::run_lease(std::uint64_t length_ns) const {
   std::array<std::uint8_t, ZQ_REQUEST_OFFSET + sizeof length_ns> packet{};
@@ -272,6 +280,11 @@ Result<std::vector<GateCounter>> GateObject::counters() const {
       sum.dropped_bytes += value.dropped_bytes;
       sum.exempt_packets += value.exempt_packets;
       sum.transit_packets += value.transit_packets;
+      sum.rejected_packets += value.rejected_packets;
+      sum.lost_packets += value.lost_packets;
+      sum.duplicated_packets += value.duplicated_packets;
+      sum.queued_packets += value.queued_packets;
+      sum.unqueued_packets += value.unqueued_packets;
     }
   }
   return counters;

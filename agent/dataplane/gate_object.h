@@ -10,6 +10,7 @@
 #include "agent/base/error.h"
 #include "agent/dataplane/bpf/gate_shared.h"
 #include "agent/dataplane/gate.h"
+#include "agent/dataplane/programme.h"
 
 struct gate;
 
@@ -26,8 +27,8 @@ class GateObject {
 
   [[nodiscard]] int program_fd(FlowDirection direction) const;
   [[nodiscard]] std::uint32_t program_id(FlowDirection direction) const;
-  [[nodiscard]] int programme_fd() const;  // outer map of programmes
-  [[nodiscard]] int evidences_fd() const;  // outer map of evidence
+  [[nodiscard]] Programme::Maps programme_maps() const;
+  [[nodiscard]] int rejects_fd() const;  // ring buffer of zq_rejected
 
   // Runs the lease program in the kernel: a length of 0 ends the lease.
   [[nodiscard]] Result<zq_renewal> run_lease(std::uint64_t length_ns) const;

@@ -5,7 +5,11 @@
 #include <linux/types.h>
 
 #define ZQ_MAX_SEGMENTS 64
+#define ZQ_MAX_RANGES 8
 #define ZQ_MAX_EXEMPTIONS 32
+#define ZQ_MAX_CHANCES 1000
+#define ZQ_MAX_UPLINKS 16
+#define ZQ_REJECTED_BYTES 128
 
 /* What tc_index says of a packet between the gate and its queues. The kind is in the upper six
  * bits, the class id in the lower ten. Nothing of it leaves the node: the egress gate and steering
@@ -19,8 +23,8 @@
  * the major numbers agree. */
 #define ZQ_LANE_MAJOR 0x7a710000U
 
-/* SO_MARK of frames that the delay line sends on, and of the answers of reject mode. Both pass the
- * egress gate; it clears the mark. */
+/* SO_MARK of frames that the delay line sends on, in the lower ten bits their class or 0; and of
+ * the answers of reject mode. Both pass the egress gate; it clears the mark. */
 #define ZQ_LINE_MARK 0x7a716c00U
 #define ZQ_REPLY_MARK 0x7a717200U
 
@@ -53,20 +57,63 @@ struct zq_programme_key {
   __u32 group;
 };
 
-/* [from, until) in CLOCK_MONOTONIC ns. */
-struct zq_window {
-  __u64 from;
-  __u64 until;
+enum zq_treatment { ZQ_DROP = 0, ZQ_REJECT = 1, ZQ_IMPAIR = 2 };
+
+/* Which end of a packet a list of ports is about; also the bit of zq_segment.sides. */
+enum zq_side { ZQ_EITHER = 1, ZQ_SOURCE = 2, ZQ_DESTINATION = 4 };
+
+struct zq_ports {
+  __u16 first; /* as the host has it */
+  __u16 last;
+  __u8 side;
+  __u8 reserved;
 };
 
-/* Windows are disjoint and ordered. The evidence of window i is kept in the evidence map of
- * `evidence_slot` under the key evidence_first + i. */
+/* In force in [from, until), CLOCK_MONOTONIC ns, and with a period only while
+ * (now - from) % period < on. Packets that pass in [note_from, from) are its last before it opens,
+ * those in [until, note_until) its first after the end. */
+struct zq_segment {
+  __u64 from;
+  __u64 until;
+  __u64 period;
+  __u64 on;
+  __u64 note_from;
+  __u64 note_until;
+  __u32 evidence; /* key in the evidence map */
+  __u32 chance;   /* 1 + key in zq_chances; 0 = neither loss nor duplicates */
+  __u16 class_id; /* of the queue; 0 = none */
+  __u8 treatment;
+  __u8 scoped; /* 0 = every packet */
+  __u8 protocol;
+  __u8 ranges;
+  __u8 sides; /* of which there is a list */
+  __u8 reserved;
+  struct zq_ports port[ZQ_MAX_RANGES];
+};
+
+/* The first segment that is in force and matches decides. Evidence is in the evidence map of
+ * `evidence_slot`. */
 struct zq_programme_entry {
-  __u32 windows;
+  __u32 segments;
   __u32 evidence_slot;
-  __u32 evidence_first;
+  __u8 scoped; /* any of the segments */
+  __u8 noted;  /* any of the segments has a note_from or note_until */
+  __u8 reserved[6];
+  struct zq_segment segment[ZQ_MAX_SEGMENTS];
+};
+
+enum zq_loss { ZQ_NO_LOSS = 0, ZQ_RANDOM = 1, ZQ_GILBERT_ELLIOTT = 2, ZQ_FOUR_STATE = 3 };
+
+/* Loss and duplication of one impairment of one (direction, group): thresholds are fractions of
+ * UINT32_MAX (0 = never), in the order of zq::LossModel. What follows `state` changes in the
+ * kernel; two CPUs may step on each other there, which costs a little randomness. */
+struct zq_chance {
+  __u32 loss;
+  __u32 duplicate;
+  __u32 parameter[5];
+  __u32 state;
+  __u32 last; /* random number before, for the correlation */
   __u32 reserved;
-  struct zq_window window[ZQ_MAX_SEGMENTS];
 };
 
 /* Instants are 0 when the event has not happened. */
@@ -79,9 +126,19 @@ struct zq_evidence {
   __u64 first_dropped_ns;
   __u64 last_dropped_ns;
   __u64 first_passed_ns;
+  __u64 impaired_packets;
+  __u64 impaired_bytes;
+  __u64 impaired_segments;
+  __u64 lost_packets;
+  __u64 duplicated_packets;
+  __u64 first_impaired_ns;
+  __u64 last_impaired_ns;
+  __u64 held_dropped_packets;
+  __u64 held_passed_packets;
+  __u64 last_held_ns;
 };
 
-/* Every packet of the book is in exactly one of passed, dropped, exempt, transit. */
+/* Every packet of the book is in exactly one of passed, dropped, lost, exempt, transit. */
 struct zq_counter {
   __u64 passed_packets;
   __u64 passed_bytes;
@@ -89,6 +146,20 @@ struct zq_counter {
   __u64 dropped_bytes;
   __u64 exempt_packets;
   __u64 transit_packets;
+  __u64 rejected_packets; /* of the dropped */
+  __u64 lost_packets;
+  __u64 duplicated_packets;
+  __u64 queued_packets;   /* of the passed */
+  __u64 unqueued_packets; /* of the passed */
+};
+
+/* A rejected packet, from its IP header on. */
+struct zq_rejected {
+  __u32 direction;
+  __u32 ifindex;
+  __u32 length; /* of bytes that are valid */
+  __u32 reserved;
+  __u8 bytes[ZQ_REJECTED_BYTES];
 };
 
 /* until_ns == 0: not renewed yet. lapsed is set once and never cleared. */
