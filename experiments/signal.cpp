@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 4> kAnswerLabels{"app", "instance", "node
 constexpr std::array<std::string_view, 4> kPathLabels{"from", "to", "from_zone", "to_zone"};
 
 // Values are never negative: the judge reasons with that where a series is unknown.
-constexpr std::array<SignalInfo, 17> kSignals{{
+constexpr std::array<SignalInfo, 18> kSignals{{
     {"master.up", kNodeLabels, "1 while the node's master process answers, else 0"},
     {"master.leads", kNodeLabels, "1 while the node's master says that it leads, else 0"},
     {"master.serves", kNodeLabels, "1 while the node's master serves requests, else 0"},
@@ -37,6 +37,7 @@ constexpr std::array<SignalInfo, 17> kSignals{{
      "number of acknowledged writes that reading back after the heal did not find"},
     {"net.reachable", kPathLabels, "1 while what `from` sends arrives at `to`, else 0"},
     {"net.rtt_ms", kPathLabels, "round-trip time in milliseconds"},
+    {"net.loss", kPathLabels, "share of what `from` sends that does not arrive at `to`, 0 to 1"},
     {"net.throughput_mbps", kPathLabels, "measured throughput in Mbit/s"},
 }};
 

@@ -40,43 +40,68 @@ struct Fleet::Impl {
   std::vector<Agent> agents;
   std::jthread beater;
 
-  // One asynchronous unary call per agent, all at once. `request_of(i)` must stay valid meanwhile.
+  // One asynchronous unary call to each of the `asked` agents, all at once. `request_of(i)` must
+  // stay valid meanwhile. `patient`: an agent that is just being started gets the whole time-out,
+  // not an instant no.
   template <class Reply, class RequestOf, class Call>
-  // `patient`: an agent that is just being started gets the whole time-out, not an instant no.
-  PerAgent<Reply> call_all(Nanos timeout, const RequestOf& request_of, const Call& call,
-                           bool patient = false) {
+  std::vector<Result<Reply>> call(const std::vector<std::size_t>& asked, Nanos timeout,
+                                  const RequestOf& request_of, const Call& call_one,
+                                  bool patient = false) {
     struct Slot {
       grpc::ClientContext context;
       Reply reply;
       grpc::Status status;
     };
-    std::vector<Slot> slots(agents.size());
-    std::latch answered(static_cast<std::ptrdiff_t>(agents.size()));
+    std::vector<Slot> slots(asked.size());
+    std::latch answered(static_cast<std::ptrdiff_t>(asked.size()));
     const auto deadline = std::chrono::system_clock::now() +
                           std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout);
-    for (std::size_t i = 0; i < agents.size(); ++i) {
+    for (std::size_t i = 0; i < asked.size(); ++i) {
       Slot& slot = slots[i];
       slot.context.set_deadline(deadline);
       slot.context.set_wait_for_ready(patient);
-      call(*agents[i].stub->async(), &slot.context, &request_of(i), &slot.reply,
-           [&slot, &answered](const grpc::Status& status) {
-             slot.status = status;
-             answered.count_down();
-           });
+      call_one(*agents[asked[i]].stub->async(), &slot.context, &request_of(asked[i]), &slot.reply,
+               [&slot, &answered](const grpc::Status& status) {
+                 slot.status = status;
+                 answered.count_down();
+               });
     }
     answered.wait();
-    PerAgent<Reply> results;
+    std::vector<Result<Reply>> results;
     results.reserve(slots.size());
     for (std::size_t i = 0; i < slots.size(); ++i) {
+      const AgentEndpoint& endpoint = endpoints[asked[i]];
       if (slots[i].status.ok()) {
         results.emplace_back(std::move(slots[i].reply));
       } else if (slots[i].status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-        results.emplace_back(
-            fail(ErrorCode::kTimeout, "the agent of {} at {} did not answer within {}",
-                 agents[i].endpoint.node, agents[i].endpoint.address, format_duration(timeout)));
+        results.emplace_back(fail(ErrorCode::kTimeout,
+                                  "the agent of {} at {} did not answer within {}", endpoint.node,
+                                  endpoint.address, format_duration(timeout)));
       } else {
-        results.emplace_back(fail(code_of(slots[i].status), "{}: {}", agents[i].endpoint.node,
+        results.emplace_back(fail(code_of(slots[i].status), "{}: {}", endpoint.node,
                                   slots[i].status.error_message()));
+      }
+    }
+    return results;
+  }
+
+  // To every agent; one result per node.
+  template <class Reply, class RequestOf, class Call>
+  PerAgent<Reply> call_all(Nanos timeout, const RequestOf& request_of, const Call& call_one,
+                           bool patient = false) {
+    std::vector<std::size_t> asked;
+    for (std::size_t i = 0; i < agents.size(); ++i) {
+      if (agents[i].stub) asked.push_back(i);
+    }
+    auto answers = call<Reply>(asked, timeout, request_of, call_one, patient);
+    PerAgent<Reply> results;
+    results.reserve(agents.size());
+    std::size_t next = 0;
+    for (const Agent& agent : agents) {
+      if (agent.stub) {
+        results.push_back(std::move(answers[next++]));
+      } else {
+        results.emplace_back(fail(ErrorCode::kNotFound, "{} has no agent", agent.endpoint.node));
       }
     }
     return results;
@@ -86,6 +111,13 @@ struct Fleet::Impl {
 Fleet::Fleet(std::vector<AgentEndpoint> endpoints) : impl_(std::make_unique<Impl>()) {
   impl_->endpoints = endpoints;
   for (AgentEndpoint& endpoint : endpoints) {
+    if (endpoint.address.empty()) {
+      impl_->agents.push_back({.endpoint = std::move(endpoint),
+                               .stub = nullptr,
+                               .heartbeat = nullptr,
+                               .observe = nullptr});
+      continue;
+    }
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(64 << 20);
     // Channels to different agents must not share one connection pool entry by accident of
@@ -145,6 +177,22 @@ PerAgent<zonequake::EvidenceReply> Fleet::read_evidence(const zonequake::Evidenc
       [](auto& stub, auto... arguments) { stub.ReadEvidence(arguments...); });
 }
 
+PerAgent<zonequake::ProcessReply> Fleet::control_processes(const zonequake::ProcessRequest& request,
+                                                           Nanos timeout) {
+  return impl_->call_all<zonequake::ProcessReply>(
+      timeout, [&](std::size_t) -> const auto& { return request; },
+      [](auto& stub, auto... arguments) { stub.ControlProcesses(arguments...); });
+}
+
+std::vector<Result<zonequake::ThroughputReply>> Fleet::measure_throughput(
+    const std::map<std::size_t, zonequake::ThroughputRequest>& requests, Nanos timeout) {
+  std::vector<std::size_t> asked;
+  for (const auto& [agent, request] : requests) asked.push_back(agent);
+  return impl_->call<zonequake::ThroughputReply>(
+      asked, timeout, [&](std::size_t i) -> const auto& { return requests.at(i); },
+      [](auto& stub, auto... arguments) { stub.MeasureThroughput(arguments...); });
+}
+
 PerAgent<zonequake::HealReply> Fleet::heal(const zonequake::HealRequest& request, Nanos timeout) {
   return impl_->call_all<zonequake::HealReply>(
       timeout, [&](std::size_t) -> const auto& { return request; },
@@ -160,6 +208,7 @@ PerAgent<zonequake::DisarmReply> Fleet::disarm(const zonequake::DisarmRequest& r
 
 void Fleet::start_heartbeats(const zonequake::RunRef& run, Nanos interval) {
   for (Impl::Agent& agent : impl_->agents) {
+    if (!agent.stub) continue;
     agent.heartbeat = std::make_shared<HeartbeatStream>(run);
     agent.stub->async()->Heartbeat(&agent.heartbeat->context(), agent.heartbeat.get());
     agent.heartbeat->start(agent.heartbeat);
@@ -168,7 +217,9 @@ void Fleet::start_heartbeats(const zonequake::RunRef& run, Nanos interval) {
     std::mutex mutex;
     std::condition_variable_any wake;
     while (!stop.stop_requested()) {
-      for (Impl::Agent& agent : impl_->agents) agent.heartbeat->beat();
+      for (Impl::Agent& agent : impl_->agents) {
+        if (agent.heartbeat) agent.heartbeat->beat();
+      }
       std::unique_lock lock(mutex);
       wake.wait_for(lock, stop, interval, [] { return false; });
     }
@@ -210,6 +261,7 @@ std::optional<ClockEstimate> Fleet::clock(std::size_t agent) const {
 void Fleet::start_observing(std::vector<zonequake::ProbeSet> probes, const ObservationSink& sink) {
   for (std::size_t i = 0; i < impl_->agents.size(); ++i) {
     Impl::Agent& agent = impl_->agents[i];
+    if (!agent.stub) continue;
     agent.observe = std::make_shared<ObserveStream>(i, sink);
     agent.stub->async()->Observe(&agent.observe->context(), agent.observe.get());
     agent.observe->start(agent.observe);
@@ -218,7 +270,9 @@ void Fleet::start_observing(std::vector<zonequake::ProbeSet> probes, const Obser
 }
 
 void Fleet::update_probes(const std::vector<zonequake::ProbeSet>& probes) {
-  for (std::size_t i = 0; i < impl_->agents.size(); ++i) impl_->agents[i].observe->send(probes[i]);
+  for (std::size_t i = 0; i < impl_->agents.size(); ++i) {
+    if (impl_->agents[i].observe) impl_->agents[i].observe->send(probes[i]);
+  }
 }
 
 void Fleet::stop_observing() {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,7 @@ namespace zq {
 
 struct AgentEndpoint {
   std::string node;
-  std::string address;  // "unix:/path" or "host:port"
+  std::string address;  // "unix:/path" or "host:port"; empty = the node has no agent
 };
 
 // Agent's monotonic clock = controller's + offset, give or take the uncertainty (half the smallest
@@ -39,7 +40,7 @@ struct AgentHealth {
   std::string error;                    // why the stream ended
 };
 
-// One result per agent, in the order of the endpoints.
+// One result per agent, in the order of the endpoints; kNotFound where there is no agent.
 template <class Reply>
 using PerAgent = std::vector<Result<Reply>>;
 
@@ -51,6 +52,10 @@ class Fleet {
   Fleet& operator=(const Fleet&) = delete;
 
   [[nodiscard]] const std::vector<AgentEndpoint>& endpoints() const;
+  // Without one nothing is asked of the node, and its health and clock stay empty.
+  [[nodiscard]] bool has_agent(std::size_t node) const {
+    return !endpoints()[node].address.empty();
+  }
 
   // Commands to all agents at once; each returns when every agent has answered or `timeout` is
   // over.
@@ -64,6 +69,12 @@ class Fleet {
                                                 Nanos timeout);
   PerAgent<zonequake::EvidenceReply> read_evidence(const zonequake::EvidenceRequest& request,
                                                    Nanos timeout);
+  // What the agents have done to processes; `request` may hold actions, for all of them.
+  PerAgent<zonequake::ProcessReply> control_processes(const zonequake::ProcessRequest& request,
+                                                      Nanos timeout);
+  // Of these agents only, all at once; in the order of the map.
+  std::vector<Result<zonequake::ThroughputReply>> measure_throughput(
+      const std::map<std::size_t, zonequake::ThroughputRequest>& requests, Nanos timeout);
   PerAgent<zonequake::HealReply> heal(const zonequake::HealRequest& request, Nanos timeout);
   PerAgent<zonequake::DisarmReply> disarm(const zonequake::DisarmRequest& request, Nanos timeout);
 

@@ -80,7 +80,7 @@ struct ChildSetup {
   [[nodiscard]] bool enter(int report) const {
     // Until it is in the cgroup nobody else could find it: if the parent dies, so does it.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) return false;
-    if (::write(cgroup, "0", 1) != 1) return false;
+    if (cgroup >= 0 && ::write(cgroup, "0", 1) != 1) return false;
     if (::prctl(PR_SET_PDEATHSIG, 0) != 0) return false;
     if (netns >= 0 && ::setns(netns, CLONE_NEWNET) != 0) return false;
     if (stdio[0] >= 0 && ::setsid() < 0) return false;
@@ -182,8 +182,11 @@ Result<Child> spawn(const SpawnRequest& request) {
   if (::access(program.c_str(), X_OK) != 0) {
     return fail(ErrorCode::kNotFound, "{} cannot be run: it is missing or not executable", program);
   }
-  ZQ_TRY(const std::string cgroup, create_cgroup(request.cgroup));
-  ZQ_TRY(const UniqueFd cgroup_fd, open_for(cgroup + "/cgroup.procs", O_WRONLY));
+  UniqueFd cgroup_fd;
+  if (!request.cgroup.empty()) {
+    ZQ_TRY(const std::string cgroup, create_cgroup(request.cgroup));
+    ZQ_TRY(cgroup_fd, open_for(cgroup + "/cgroup.procs", O_WRONLY));
+  }
   UniqueFd netns_fd;
   if (!request.netns.empty()) {
     ZQ_TRY(netns_fd, open_netns(request.netns));

@@ -31,7 +31,7 @@ struct SpawnRequest {
   std::vector<std::string> argv;  // the program by absolute path
   std::vector<std::string> env;   // "NAME=value", the whole environment
   std::string netns;              // name under /run/netns; empty: the caller's
-  std::string cgroup;             // below the cgroup2 root; is made if needed
+  std::string cgroup;             // below the cgroup2 root; is made if needed; empty: the caller's
   std::string directory;          // to start in; empty: the caller's
   // Files that take the output, appended to. Empty: the caller's own stdin, stdout and stderr, and
   // the caller's session, for commands that a user runs by hand.
