@@ -17,6 +17,11 @@ std::uint32_t protocol_number(const std::string& protocol) {
 
 }  // namespace
 
+std::string agent_address(const Node& node, const Testbed* testbed) {
+  if (!node.has_agent()) return "";
+  return node.agent.empty() && testbed != nullptr ? testbed->agent_endpoint(node.name) : node.agent;
+}
+
 std::string to_wire(const IpAddress& address) {
   return {reinterpret_cast<const char*>(address.bytes().data()), address.bytes().size()};
 }
@@ -68,61 +73,11 @@ std::vector<zonequake::ArmRequest> arm_requests(const Cluster& cluster, const Pl
         path->set_node(cluster.nodes[target].name);
         path->set_address(to_wire(*address));
         path->set_group(plan.programmes[target].group);
+        path->set_agentless(!cluster.nodes[target].has_agent());
       }
     }
   }
   return requests;
-}
-
-std::vector<zonequake::LoadRequest> load_requests(const Plan& plan, const zonequake::RunRef& run,
-                                                  MonoTime fault_at,
-                                                  const std::vector<ClockEstimate>& clocks) {
-  std::vector<zonequake::LoadRequest> requests;
-  requests.reserve(plan.programmes.size());
-  for (const NodeProgramme& programme : plan.programmes) {
-    zonequake::LoadRequest& request = requests.emplace_back();
-    *request.mutable_run() = run;
-    const MonoTime start = fault_at + clocks[programme.node].offset;
-    for (const ProgrammeEntry& entry : programme.entries) {
-      zonequake::ProgrammeRule* rule = request.add_rules();
-      rule->set_direction(entry.direction == Direction::kEgress ? zonequake::EGRESS
-                                                                : zonequake::INGRESS);
-      rule->set_group(entry.peer);
-      for (const Window& window : entry.windows) {
-        zonequake::Segment* drop = rule->add_segments();
-        drop->set_from_mono_ns(to_ns(start + window.from));
-        drop->set_until_mono_ns(to_ns(start + window.until));
-      }
-    }
-  }
-  return requests;
-}
-
-std::vector<FaultEvidenceRecord> evidence_records(const std::string& node,
-                                                  const zonequake::EvidenceReply& reply,
-                                                  Nanos offset) {
-  const auto local = [&](std::int64_t agent_ns) {
-    return agent_ns == 0 ? 0 : agent_ns - offset.count();
-  };
-  std::vector<FaultEvidenceRecord> records;
-  for (const zonequake::WindowEvidence& window : reply.windows()) {
-    records.push_back({
-        .node = node,
-        .direction = window.direction() == zonequake::EGRESS ? "egress" : "ingress",
-        .group = window.group(),
-        .from_mono_ns = local(window.from_mono_ns()),
-        .until_mono_ns = local(window.until_mono_ns()),
-        .dropped_packets = window.dropped_packets(),
-        .dropped_bytes = window.dropped_bytes(),
-        .passed_packets = window.passed_packets(),
-        .exempt_packets = window.exempt_packets(),
-        .last_passed_ns = local(window.last_passed_mono_ns()),
-        .first_dropped_ns = local(window.first_dropped_mono_ns()),
-        .last_dropped_ns = local(window.last_dropped_mono_ns()),
-        .first_passed_ns = local(window.first_passed_mono_ns()),
-    });
-  }
-  return records;
 }
 
 }  // namespace zq

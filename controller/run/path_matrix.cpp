@@ -19,11 +19,16 @@ std::string path_name(const Cluster& cluster, const PathSnapshot::Key& key) {
                      key.v4 ? 4 : 6);
 }
 
+PathSnapshot::Latency latency_of(const zonequake::Latency& latency) {
+  return {.count = latency.count(), .p50_ns = latency.p50_ns(), .p90_ns = latency.p90_ns()};
+}
+
 // Why the difference between the snapshots says nothing about the path; empty when it does.
 std::string unmeasured_because(const PathStage& stage, const Cluster& cluster,
-                               const PathSnapshot::Key& key, const PathSnapshot& before,
+                               const PlannedPath& path, const PathSnapshot& before,
                                const PathSnapshot& after) {
-  for (const NodeId node : {key.from, key.to}) {
+  for (const NodeId node : {path.key.from, path.key.to}) {
+    if (node == path.key.to && path.agentless) continue;
     const auto first = before.answered(node), last = after.answered(node);
     if (!first || !last) {
       return fmt::format("the agent of {} did not answer in time", cluster.nodes[node].name);
@@ -47,8 +52,9 @@ std::optional<NodeId> NodeIndex::find(const std::string& name) const {
 }
 
 void PathSnapshot::add(const NodeIndex& nodes, NodeId node, const zonequake::PathsReply& reply,
-                       MonoTime at) {
+                       MonoTime at, const ClockEstimate& clock) {
   answered_[node] = at;
+  clocks_[node] = clock;
   for (const zonequake::PathSent& sent : reply.sent()) {
     const auto peer = nodes.find(sent.node());
     if (!peer) continue;
@@ -57,6 +63,11 @@ void PathSnapshot::add(const NodeIndex& nodes, NodeId node, const zonequake::Pat
     counters.sent_in_window = sent.sent_in_window();
     counters.send_errors = sent.send_errors();
     counters.rtt_p50_ns = sent.rtt_p50_ns();
+    counters.rtt = latency_of(sent.stage_rtt());
+    if (!sent.agentless()) continue;
+    counters.agentless = true;
+    counters.received = sent.echoed();
+    counters.received_in_window = sent.echoed_in_window();
   }
   for (const zonequake::PathReceived& received : reply.received()) {
     const auto peer = nodes.find(received.node());
@@ -64,6 +75,9 @@ void PathSnapshot::add(const NodeIndex& nodes, NodeId node, const zonequake::Pat
     Counters& counters = paths_[{.from = *peer, .to = node, .v4 = wire_is_v4(received.address())}];
     counters.received = received.received();
     counters.received_in_window = received.received_in_window();
+    counters.duplicates = received.duplicates();
+    counters.out_of_order = received.out_of_order();
+    counters.one_way = latency_of(received.stage_one_way());
   }
 }
 
@@ -78,48 +92,63 @@ const PathSnapshot::Counters& PathSnapshot::at(const Key& key) const {
   return found == paths_.end() ? kNone : found->second;
 }
 
-bool plan_cuts(const Plan& plan, NodeId from, NodeId to, Nanos begin, Nanos end) {
-  const NodeProgramme& sender = plan.programmes[from];
-  const GroupId peer = plan.programmes[to].group;
-  return std::any_of(sender.entries.begin(), sender.entries.end(), [&](const auto& entry) {
-    return entry.direction == Direction::kEgress && entry.peer == peer &&
-           std::any_of(entry.windows.begin(), entry.windows.end(), [&](const Window& window) {
-             return window.from < end && begin < window.until;
-           });
-  });
+ClockEstimate PathSnapshot::clock(NodeId node) const {
+  const auto found = clocks_.find(node);
+  return found == clocks_.end() ? ClockEstimate{} : found->second;
+}
+
+std::vector<PlannedPath> planned_paths(const Cluster& cluster, const Plan& plan) {
+  std::vector<PlannedPath> paths;
+  for (const NodeProgramme& programme : plan.programmes) {
+    if (!cluster.nodes[programme.node].has_agent()) continue;
+    for (const NodeId target : programme.path_targets) {
+      for (const bool v4 : {true, false}) {
+        const auto address = cluster.nodes[target].host(v4);
+        if (!address || !cluster.nodes[programme.node].host(v4)) continue;
+        paths.push_back({.key = {.from = programme.node, .to = target, .v4 = v4},
+                         .address = *address,
+                         .agentless = !cluster.nodes[target].has_agent()});
+      }
+    }
+  }
+  return paths;
+}
+
+AskedPath asked_in(const PathStage& stage, const Plan& plan, const PlannedPath& path) {
+  if (!stage.window) return {};
+  const ProbeFlow flow{
+      .from = path.key.from, .to = path.key.to, .port = stage.port, .icmp = path.agentless};
+  return path.agentless ? asked_both_ways(plan, flow, stage.window->from_t, stage.window->until_t)
+                        : asked_of(plan, flow, stage.window->from_t, stage.window->until_t);
 }
 
 PathMeasurement measure_paths(const PathStage& stage, const Cluster& cluster, const Plan& plan,
                               const PathSnapshot& before, const PathSnapshot& after) {
   PathMeasurement measured;
-  for (const NodeProgramme& programme : plan.programmes) {
-    for (const NodeId target : programme.path_targets) {
-      for (const bool v4 : {true, false}) {
-        const auto address = cluster.nodes[target].host(v4);
-        if (!address || !cluster.nodes[programme.node].host(v4)) continue;
-        const PathSnapshot::Key key{.from = programme.node, .to = target, .v4 = v4};
-        const std::string why = unmeasured_because(stage, cluster, key, before, after);
-        if (!why.empty()) {
-          measured.unmeasured.push_back(
-              fmt::format("{}: {} was not measured: {}", stage.name, path_name(cluster, key), why));
-          continue;
-        }
-        const PathSnapshot::Counters& then = before.at(key);
-        const PathSnapshot::Counters& now = after.at(key);
-        measured.records.push_back(
-            {.stage = stage.name,
-             .from = cluster.nodes[key.from].name,
-             .to = cluster.nodes[key.to].name,
-             .address = address->to_string(),
-             .expected_cut = stage.window && plan_cuts(plan, key.from, key.to, stage.window->from_t,
-                                                       stage.window->until_t),
-             .sent = growth(then.sent, now.sent),
-             .received = growth(then.received, now.received),
-             .sent_in_window = growth(then.sent_in_window, now.sent_in_window),
-             .received_in_window = growth(then.received_in_window, now.received_in_window),
-             .rtt_p50_ns = now.rtt_p50_ns});
-      }
+  for (const PlannedPath& path : planned_paths(cluster, plan)) {
+    const PathSnapshot::Key& key = path.key;
+    const AskedPath asked = asked_in(stage, plan, path);
+    if (asked.mixed) continue;
+    const std::string why = unmeasured_because(stage, cluster, path, before, after);
+    if (!why.empty()) {
+      measured.unmeasured.push_back(
+          fmt::format("{}: {} was not measured: {}", stage.name, path_name(cluster, key), why));
+      continue;
     }
+    const PathSnapshot::Counters& then = before.at(key);
+    const PathSnapshot::Counters& now = after.at(key);
+    measured.records.push_back(
+        {.stage = stage.name,
+         .from = cluster.nodes[key.from].name,
+         .to = cluster.nodes[key.to].name,
+         .address = path.address.to_string(),
+         .expected_cut = asked.cut,
+         .sent = growth(then.sent, now.sent),
+         .received = growth(then.received, now.received),
+         .sent_in_window = growth(then.sent_in_window, now.sent_in_window),
+         .received_in_window = growth(then.received_in_window, now.received_in_window),
+         .rtt_p50_ns = now.rtt_p50_ns,
+         .allowed_loss = probes_starve(asked, stage.probe_rate) ? 1.0 : 0.0});
   }
   return measured;
 }
@@ -143,16 +172,20 @@ std::vector<Sample> path_samples(const Cluster& cluster, const PathSnapshot& bef
     bool known = false;
     bool reachable = true;
     double rtt_ms = 0;
+    std::uint64_t sent = 0, received = 0;
   };
   std::map<std::pair<NodeId, NodeId>, Pair> pairs;
   for (const auto& [key, now] : after.paths()) {
     const PathSnapshot::Counters& then = before.at(key);
     Pair& pair = pairs[{key.from, key.to}];
-    const bool both_twice = before.answered(key.from) && before.answered(key.to) &&
-                            after.answered(key.from) && after.answered(key.to);
+    const bool told_twice = before.answered(key.to) && after.answered(key.to);
+    const bool both_twice =
+        before.answered(key.from) && after.answered(key.from) && (now.agentless || told_twice);
     if (!both_twice || now.sent <= then.sent) continue;
     pair.known = true;
     pair.reachable = pair.reachable && now.received > then.received;
+    pair.sent += now.sent - then.sent;
+    pair.received += growth(then.received, now.received);
     pair.rtt_ms = std::max(pair.rtt_ms, static_cast<double>(now.rtt_p50_ns) / 1e6);
   }
   std::vector<Sample> samples;
@@ -164,6 +197,13 @@ std::vector<Sample> path_samples(const Cluster& cluster, const PathSnapshot& bef
     std::optional<double> reachable;
     if (pair.known) reachable = pair.reachable ? 1 : 0;
     samples.push_back({"net.reachable", labels, at, reachable});
+    std::optional<double> loss;
+    if (pair.known) {
+      // One or two may be on their way between the two agents' countings.
+      const bool whole = pair.received + 2 >= pair.sent;
+      loss = whole ? 0 : 1 - static_cast<double>(pair.received) / static_cast<double>(pair.sent);
+    }
+    samples.push_back({"net.loss", labels, at, loss});
     if (pair.rtt_ms > 0) samples.push_back({"net.rtt_ms", labels, at, pair.rtt_ms});
   }
   return samples;

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "agent.pb.h"
+#include "controller/fleet/fleet.h"
 #include "controller/plan/plan.h"
+#include "controller/run/path_asked.h"
 #include "experiments/cluster.h"
 #include "experiments/signal.h"
 #include "results/store.h"
@@ -35,45 +37,71 @@ class PathSnapshot {
     bool v4 = true;
     auto operator<=>(const Key&) const = default;
   };
+  // Of probes that were sent since the stage began.
+  struct Latency {
+    std::uint64_t count = 0;
+    std::int64_t p50_ns = 0, p90_ns = 0;
+  };
   struct Counters {
     std::uint64_t sent = 0, sent_in_window = 0, send_errors = 0;
-    std::uint64_t received = 0, received_in_window = 0;
+    std::uint64_t received = 0, received_in_window = 0;  // agentless target: what was echoed
+    std::uint64_t duplicates = 0, out_of_order = 0;
     std::int64_t rtt_p50_ns = 0;
+    bool agentless = false;
+    Latency rtt;      // there and back
+    Latency one_way;  // receiver's clock minus sender's: see clock()
   };
 
-  // `at` is when the agent counted, on the controller's clock.
-  void add(const NodeIndex& nodes, NodeId node, const zonequake::PathsReply& reply, MonoTime at);
+  // `at` is when the agent counted, on the controller's clock; `clock` is what is known of its own.
+  void add(const NodeIndex& nodes, NodeId node, const zonequake::PathsReply& reply, MonoTime at,
+           const ClockEstimate& clock = {});
   // When the node counted; nothing if it did not answer.
   [[nodiscard]] std::optional<MonoTime> answered(NodeId node) const;
   [[nodiscard]] std::size_t answers() const { return answered_.size(); }
   [[nodiscard]] const Counters& at(const Key& key) const;
   [[nodiscard]] const std::map<Key, Counters>& paths() const { return paths_; }
+  // As it was when the node counted.
+  [[nodiscard]] ClockEstimate clock(NodeId node) const;
 
  private:
   std::map<Key, Counters> paths_;
   std::map<NodeId, MonoTime> answered_;
+  std::map<NodeId, ClockEstimate> clocks_;
 };
 
-// True when the plan drops packets from one node to the other at some time in [from, until).
-[[nodiscard]] bool plan_cuts(const Plan& plan, NodeId from, NodeId to, Nanos begin, Nanos end);
+// The paths that the plan has measured: from every node with an agent to each of its targets, by
+// both families where both ends have them.
+struct PlannedPath {
+  PathSnapshot::Key key;
+  IpAddress address;  // of the target
+  bool agentless = false;
+};
+[[nodiscard]] std::vector<PlannedPath> planned_paths(const Cluster& cluster, const Plan& plan);
 
 // A stretch of a run in which paths are measured. Without `window`, no fault is expected at all.
 struct PathStage {
   std::string name;  // "before", "during:PHASE", "after"
-  // The phase, in controller time and relative to T: both snapshots must lie inside it.
+  // Where the plan stays the same, in controller time and relative to T: both snapshots must lie
+  // inside it.
   struct Inside {
     MonoTime from, until;
     Nanos from_t, until_t;
   };
   std::optional<Inside> window;
+  std::uint16_t port = 0;  // of the probes, and
+  double probe_rate = 0;   // of each to each of its targets, per second
 };
+
+// What the plan asks of the path in the stage; both ways, when only echoes tell of it.
+[[nodiscard]] AskedPath asked_in(const PathStage& stage, const Plan& plan, const PlannedPath& path);
 
 struct PathMeasurement {
   std::vector<PathRecord> records;
   std::vector<std::string> unmeasured;  // paths that an agent's silence or lateness leaves open
 };
 
-// One record for every path that the plan has measured, from the difference of two snapshots.
+// One record for every path that the plan has measured, from the difference of two snapshots; none
+// where the path is cut for a part of the stage only.
 [[nodiscard]] PathMeasurement measure_paths(const PathStage& stage, const Cluster& cluster,
                                             const Plan& plan, const PathSnapshot& before,
                                             const PathSnapshot& after);
@@ -82,7 +110,7 @@ struct PathMeasurement {
 // arrived all the same at any time since arming: one line per path, none = no leak.
 [[nodiscard]] std::vector<std::string> leaks(const Cluster& cluster, const PathSnapshot& last);
 
-// net.reachable and net.rtt_ms between two polls.
+// net.reachable, net.rtt_ms and net.loss between two polls.
 [[nodiscard]] std::vector<Sample> path_samples(const Cluster& cluster, const PathSnapshot& before,
                                                const PathSnapshot& after, MonoTime at);
 

@@ -13,8 +13,11 @@
 #include "controller/judge/judge.h"
 #include "controller/run/evidence.h"
 #include "controller/run/path_matrix.h"
+#include "controller/run/path_measure.h"
+#include "controller/run/process_steps.h"
 #include "controller/run/runner.h"
 #include "controller/run/signal_hub.h"
+#include "controller/run/throughput.h"
 
 namespace zq {
 
@@ -37,20 +40,34 @@ class RunSession {
   Status describe_fleet();
   Status learn_timers();
   Status plan_and_check();
+  Status schedule_steps();
   Status arm();
   Status wait_for_steady_state();
   Status baseline();
 
   // session_fault.cpp: from loading the programmes to the end of the last fault phase.
   Status fire();
+  Status load_programmes(MonoTime fault_at, const std::vector<ClockEstimate>& clock);
   Status fault_phases();
-  Status apply_processes(const PlannedPhase& phase, MonoTime started);
+  Status measure_window(const PlannedPhase& phase, const MeasureWindow& window);
+
+  // session_measure.cpp: paths and throughput.
+  // Begins the next stage of the path probes and takes its first snapshot.
+  PathSnapshot begin_stage(MonoTime complete_until);
+  void take_stage(const PathStage& stage, const PathSnapshot& first, const PathSnapshot& last);
+  // How long measuring the window's capped borders takes, at most what is left of it.
+  [[nodiscard]] std::vector<CappedBorder> capped_borders(const MeasureWindow& window) const;
+  Status measure_throughput(const PlannedPhase& phase, const MeasureWindow& window);
+  void take_throughput(const MeasureWindow& window, const CappedBorder& border,
+                       const std::vector<Result<zonequake::ThroughputReply>>& replies);
 
   // session_finish.cpp: always, in this order, as far as each was begun.
   void heal();
   void recovery();
   Status whole_recovery(const PlannedPhase& phase, MonoTime from);
   void prove_healed_early();
+  void collect_evidence();
+  void collect_process_results();
   void disarm();
   RunOutcome conclude();
 
@@ -61,8 +78,11 @@ class RunSession {
   Status check_health();
   Status check_abort();
   // With a deadline: asks again until all agents have answered or it is over.
-  PathSnapshot poll_paths(std::optional<MonoTime> complete_until = std::nullopt);
+  PathSnapshot poll_paths(std::optional<MonoTime> complete_until = std::nullopt,
+                          bool begins_stage = false);
   void take_measurement(PathMeasurement measurement);
+  [[nodiscard]] PathStage stage_of(const std::string& name,
+                                   std::optional<PathStage::Inside> window = std::nullopt) const;
   void flush();
   [[nodiscard]] JudgeContext live_context() const;
 
@@ -91,6 +111,7 @@ class RunSession {
   Plan plan_;
   std::optional<MonoTime> fault_at_;
   std::optional<MonoTime> healed_at_;
+  std::optional<MonoTime> drained_at_;  // by when nothing is held any more, after the heal
   PathSnapshot last_poll_;
   MonoTime next_poll_;
   MonoTime next_flush_;
@@ -99,8 +120,13 @@ class RunSession {
   MonoTime patient_until_;  // agents that were kept busy by us may be silent until then
   bool flush_failed_ = false;
   std::vector<PathRecord> path_records_;
+  std::vector<MeasurementRecord> measurements_;
+  PathSnapshot reference_;   // of the stage "before"
+  std::uint32_t stage_ = 0;  // of the path probes
   std::vector<PhaseWindow> actual_phases_;
-  std::set<std::string> down_;  // nodes whose processes we killed
+  std::vector<std::set<std::string>> capabilities_;  // by node
+  std::vector<AgentStep> agent_steps_;
+  std::unique_ptr<ProcessSteps> steps_;
   std::optional<MonoTime> abort_since_;
   std::set<std::string> lost_agents_;
   bool armed_ = false;

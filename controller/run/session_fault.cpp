@@ -6,9 +6,6 @@ namespace zq {
 namespace {
 
 constexpr Nanos kLoadTimeout = std::chrono::seconds(1);
-// Around a phase's borders packets of both sides are on their way; measuring keeps off by this
-// much.
-constexpr Nanos kSettle = std::chrono::milliseconds(300);
 
 }  // namespace
 
@@ -29,26 +26,8 @@ Status RunSession::fire() {
       std::any_of(plan_.programmes.begin(), plan_.programmes.end(),
                   [](const auto& programme) { return !programme.entries.empty(); });
   fired_ = true;
-  if (impairs) {
-    listener_.step(
-        fmt::format("loading the programmes; T is in {}", format_duration(fault_at - mono_now())));
-    const auto replies = fleet_->load(load_requests(plan_, run_, fault_at, clock), kLoadTimeout);
-    for (std::size_t i = 0; i < replies.size(); ++i) {
-      if (!replies[i]) {
-        return fail(ErrorCode::kUnavailable, "loading the programme failed: {}",
-                    replies[i].error().message);
-      }
-      const MonoTime loaded = mono_from_ns(replies[i]->loaded_mono_ns()) - clock[i].offset;
-      if (loaded + clock[i].uncertainty >= fault_at) {
-        return fail(ErrorCode::kUnavailable,
-                    "{} had its programme only {} after T; is the machine overloaded?",
-                    cluster_.nodes[i].name, format_duration(loaded - fault_at));
-      }
-    }
-    event("fault", "",
-          fmt::format("programmes loaded on all nodes {} before T",
-                      format_duration(fault_at - mono_now())));
-  }
+  steps_->start(fault_at);
+  if (impairs || !agent_steps_.empty()) ZQ_CHECK(load_programmes(fault_at, clock));
   const PlannedPhase& baseline = plan_.phases.front();
   ZQ_CHECK(
       watch(fault_at, baseline.name, actual_phases_.front().from, baseline.until - baseline.from));
@@ -68,61 +47,65 @@ Status RunSession::fire() {
   return {};
 }
 
+Status RunSession::load_programmes(MonoTime fault_at, const std::vector<ClockEstimate>& clock) {
+  listener_.step(
+      fmt::format("loading the programmes; T is in {}", format_duration(fault_at - mono_now())));
+  const auto replies =
+      fleet_->load(load_requests(plan_, run_, fault_at, clock, agent_steps_), kLoadTimeout);
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    if (!fleet_->has_agent(i)) continue;
+    if (!replies[i]) {
+      return fail(ErrorCode::kUnavailable, "loading the programme failed: {}",
+                  replies[i].error().message);
+    }
+    const MonoTime loaded = mono_from_ns(replies[i]->loaded_mono_ns()) - clock[i].offset;
+    if (loaded + clock[i].uncertainty >= fault_at) {
+      return fail(ErrorCode::kUnavailable,
+                  "{} had its programme only {} after T; is the machine overloaded?",
+                  cluster_.nodes[i].name, format_duration(loaded - fault_at));
+    }
+  }
+  event("fault", "",
+        fmt::format("programmes loaded on all nodes {} before T",
+                    format_duration(fault_at - mono_now())));
+  return {};
+}
+
 Status RunSession::fault_phases() {
   for (std::size_t i = 1; i + 1 < plan_.phases.size(); ++i) {
     const PlannedPhase& phase = plan_.phases[i];
     const MonoTime from = *fault_at_ + phase.from;
     const MonoTime until = *fault_at_ + phase.until;
-    const Nanos length = phase.until - phase.from;
-    listener_.phase(phase.name, length);
+    listener_.phase(phase.name, phase.until - phase.from);
     event("phase", "", phase.name);
     // A run that ends inside this phase has been in it up to that moment; heal() corrects the end.
     record_phase(phase, from, until);
-    ZQ_CHECK(apply_processes(phase, from));
-
-    const MonoTime measure_from = from + std::max(kSettle, phase.kill_after + kSettle);
-    const MonoTime measure_until = until - 2 * kSettle;
-    ZQ_CHECK(watch(measure_from, phase.name, from, length));
-    const PathSnapshot before = poll_paths(measure_until - kSettle);
-    ZQ_CHECK(watch(measure_until, phase.name, from, length));
-    const PathSnapshot after = poll_paths(until - kSettle);
-    take_measurement(measure_paths({.name = "during:" + phase.name,
-                                    .window = PathStage::Inside{.from = from + kSettle / 3,
-                                                                .until = until,
-                                                                .from_t = phase.from,
-                                                                .until_t = phase.until}},
-                                   cluster_, plan_, before, after));
-    ZQ_CHECK(watch(until, phase.name, from, length));
+    for (const MeasureWindow& window : measure_windows(plan_, phase, {})) {
+      ZQ_CHECK(measure_window(phase, window));
+    }
+    ZQ_CHECK(watch(until, phase.name, from, phase.until - phase.from));
   }
   return {};
 }
 
-Status RunSession::apply_processes(const PlannedPhase& phase, MonoTime started) {
-  std::set<std::string> wanted;
-  for (const NodeId node : phase.down) wanted.insert(cluster_.nodes[node].name);
-  std::vector<std::string> to_kill, to_start;
-  std::set_difference(wanted.begin(), wanted.end(), down_.begin(), down_.end(),
-                      std::back_inserter(to_kill));
-  std::set_difference(down_.begin(), down_.end(), wanted.begin(), wanted.end(),
-                      std::back_inserter(to_start));
-  if (to_kill.empty() && to_start.empty()) return {};
-  if (testbed_ == nullptr) {
-    return fail(ErrorCode::kInput, "process faults need a testbed, and this cluster has none");
-  }
-  if (!to_start.empty()) {
-    ZQ_CHECK(testbed_->restart(to_start));
-    for (const std::string& node : to_start) down_.erase(node);
-    event("process", "", fmt::format("started again: {}", fmt::join(to_start, " ")));
-  }
-  if (!to_kill.empty()) {
-    ZQ_CHECK(watch(started + phase.kill_after, phase.name, started, phase.until - phase.from));
-    down_.insert(to_kill.begin(), to_kill.end());
-    ZQ_CHECK(testbed_->kill(to_kill));
-    event("process", "",
-          fmt::format("killed {} after the start of {}: {}", format_duration(mono_now() - started),
-                      phase.name, fmt::join(to_kill, " ")));
-  }
-  return {};
+Status RunSession::measure_window(const PlannedPhase& phase, const MeasureWindow& window) {
+  const MonoTime t = *fault_at_;
+  const Nanos length = phase.until - phase.from;
+  const MeasureTimes times;
+  // Bulk data in a capped queue holds up the probes, so that it has to wait until they are counted.
+  const Nanos bulk =
+      throughput_time(capped_borders(window).size(), window.until - window.from - times.shortest);
+  const MonoTime count_until = t + window.until - bulk;
+  ZQ_CHECK(watch(t + window.from, phase.name, t + phase.from, length));
+  const PathSnapshot first = begin_stage(count_until - times.settle);
+  ZQ_CHECK(watch(count_until, phase.name, t + phase.from, length));
+  const PathSnapshot last = poll_paths(t + window.end - bulk - times.settle);
+  take_stage(stage_of(window.stage, PathStage::Inside{.from = t + window.begin,
+                                                      .until = t + window.end,
+                                                      .from_t = window.begin,
+                                                      .until_t = window.end}),
+             first, last);
+  return measure_throughput(phase, window);
 }
 
 }  // namespace zq

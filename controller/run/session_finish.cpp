@@ -4,7 +4,6 @@
 #include "controller/run/judging.h"
 #include "controller/run/session.h"
 #include "results/dump_difference.h"
-#include "results/fault_start.h"
 
 namespace zq {
 namespace {
@@ -69,6 +68,12 @@ void RunSession::heal() {
         const MonoTime healed = mono_from_ns(replies[i]->healed_mono_ns()) -
                                 fleet_->clock(i).value_or(ClockEstimate{}).offset;
         healed_at_ = std::max(healed_at_.value_or(healed), healed);
+        const MonoTime drained =
+            healed +
+            std::max(Nanos{0}, Nanos{replies[i]->drained_mono_ns() - replies[i]->healed_mono_ns()});
+        drained_at_ = std::max(drained_at_.value_or(drained), drained);
+      } else if (!fleet_->has_agent(i)) {
+        unhealed[i].clear();
       } else if (!unhealed[i].empty()) {
         unhealed[i] = replies[i].error().message;
         again = again || !lost_agents_.contains(cluster_.nodes[i].name);
@@ -77,6 +82,7 @@ void RunSession::heal() {
     if (!again) break;
   }
   if (!healed_at_) healed_at_ = mono_now();
+  drained_at_ = std::max(drained_at_.value_or(*healed_at_), *healed_at_);
   for (std::size_t i = 0; i < unhealed.size(); ++i) {
     if (unhealed[i].empty()) continue;
     fleet_->let_go(i);  // without our heartbeats it heals by itself
@@ -94,14 +100,9 @@ void RunSession::heal() {
                                       [&](const auto& phase) { return phase.name == window.name; });
     if (planned != plan_.phases.end()) record_phase(*planned, window.from, window.until);
   }
-  if (testbed_ != nullptr && !down_.empty()) {
-    const std::vector<std::string> nodes(down_.begin(), down_.end());
-    if (Status started = testbed_->restart(nodes); !started) {
-      invalidate("killed processes could not be started again: " + started.error().message);
-    } else {
-      event("process", "", fmt::format("started again: {}", fmt::join(nodes, " ")));
-      down_.clear();
-    }
+  if (steps_) {
+    steps_->undo_all();
+    for (const std::string& problem : steps_->take_problems()) invalidate(problem);
   }
 }
 
@@ -126,13 +127,14 @@ void RunSession::recovery() {
 Status RunSession::whole_recovery(const PlannedPhase& phase, MonoTime from) {
   const Nanos length = phase.until - phase.from;
   const MonoTime until = from + length;
-  ZQ_CHECK(watch(*healed_at_ + kSettle, phase.name, from, length));
-  const PathSnapshot before = poll_paths(*healed_at_ + kReadBackAfter);
-  ZQ_CHECK(watch(*healed_at_ + kReadBackAfter, phase.name, from, length));
+  // What was held when the faults ended is on its way until then.
+  ZQ_CHECK(watch(*drained_at_ + kSettle, phase.name, from, length));
+  const PathSnapshot before = begin_stage(*drained_at_ + kReadBackAfter);
+  ZQ_CHECK(watch(*drained_at_ + kReadBackAfter, phase.name, from, length));
   if (!experiment_.workloads.empty()) fleet_->update_probes(hub_->probe_sets(run_, true));
   ZQ_CHECK(watch(until - kSettle, phase.name, from, length));
   const PathSnapshot after = poll_paths(mono_now() + kHealTimeout);
-  take_measurement(measure_paths({.name = "after", .window = {}}, cluster_, plan_, before, after));
+  take_stage(stage_of("after"), before, after);
   for (std::string& leak : leaks(cluster_, after)) findings_.invalid.push_back(std::move(leak));
   ZQ_CHECK(watch(until, phase.name, from, length));
   const MonoTime deadline = mono_now() + kReadBackTimeout;
@@ -145,11 +147,11 @@ Status RunSession::whole_recovery(const PlannedPhase& phase, MonoTime from) {
 void RunSession::prove_healed_early() {
   // What ended the run early would end watch() at once, so this waits by itself.
   if (!experiment_.workloads.empty()) fleet_->update_probes(hub_->probe_sets(run_, true));
-  std::this_thread::sleep_until(*healed_at_ + kSettle);
+  std::this_thread::sleep_until(*drained_at_ + kSettle);
   const PathSnapshot before = poll_paths();
-  std::this_thread::sleep_until(*healed_at_ + kReadBackAfter);
+  std::this_thread::sleep_until(*drained_at_ + kReadBackAfter);
   PathMeasurement measurement =
-      measure_paths({.name = "after", .window = {}}, cluster_, plan_, before, poll_paths());
+      measure_paths(stage_of("after"), cluster_, plan_, before, poll_paths());
   if (assess_paths(measurement.records).invalid.empty()) {
     event("fault", "",
           fmt::format("traffic flows again on all paths between agents that answer, seen {} after "
@@ -157,7 +159,7 @@ void RunSession::prove_healed_early() {
                       format_duration(mono_now() - *healed_at_)));
   }
   take_measurement(std::move(measurement));
-  const MonoTime deadline = *healed_at_ + options_.arm.lease + kReadBackAfter;
+  const MonoTime deadline = *drained_at_ + options_.arm.lease + kReadBackAfter;
   while (!hub_->workloads_complete() && mono_now() < deadline) {
     std::this_thread::sleep_for(kPause);
   }
@@ -165,29 +167,8 @@ void RunSession::prove_healed_early() {
 
 void RunSession::disarm() {
   flush();
-  zonequake::EvidenceRequest evidence_request;
-  *evidence_request.mutable_run() = run_;
-  std::vector<FaultEvidenceRecord> evidence;
-  const auto replies = fleet_->read_evidence(evidence_request, kHealTimeout);
-  for (std::size_t i = 0; i < replies.size(); ++i) {
-    const std::string& node = cluster_.nodes[i].name;
-    if (replies[i]) {
-      // With the offset that the programme was loaded with, so that T is T again.
-      const auto records = evidence_records(node, *replies[i], Nanos{nodes_[i].clock_offset_ns});
-      evidence.insert(evidence.end(), records.begin(), records.end());
-    } else if (!lost_agents_.contains(node) && fired_) {
-      invalidate(fmt::format("{} did not give its evidence: {}", node, replies[i].error().message));
-    }
-  }
-  if (Status added = store_.add_evidence(record_.id, evidence); !added) {
-    invalidate("evidence could not be stored: " + added.error().message);
-  }
-  if (fault_at_ && !evidence.empty()) {
-    event("fault", "", fault_start(*fault_at_, evidence).to_string());
-  }
-  if (fault_at_ && !early_) {
-    findings_.merge(assess_gates(plan_, cluster_, *fault_at_, evidence, path_records_));
-  }
+  collect_evidence();
+  collect_process_results();
 
   listener_.step("disarming");
   zonequake::DisarmRequest request;
@@ -195,6 +176,7 @@ void RunSession::disarm() {
   const auto disarmed = fleet_->disarm(request, kDisarmTimeout);
   for (std::size_t i = 0; i < disarmed.size(); ++i) {
     NodeRecord& node = nodes_[i];
+    if (node.agentless()) continue;
     if (!disarmed[i]) {
       if (node.dump_before.empty()) continue;  // it was never armed
       invalidate(
@@ -216,6 +198,9 @@ void RunSession::disarm() {
   }
   if (Status added = store_.add_paths(record_.id, path_records_); !added) {
     invalidate("paths could not be stored: " + added.error().message);
+  }
+  if (Status added = store_.add_measurements(record_.id, measurements_); !added) {
+    invalidate("measurements could not be stored: " + added.error().message);
   }
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "agent/base/capability.h"
 #include "controller/run/session.h"
+#include "controller/testbed/layout.h"
 
 namespace zq {
 namespace {
@@ -11,11 +13,41 @@ constexpr Nanos kCommandTimeout = std::chrono::seconds(10);
 constexpr Nanos kTimersTimeout = std::chrono::seconds(60);
 constexpr Nanos kBeatInterval = std::chrono::milliseconds(250);
 constexpr std::uint32_t kProtocol = 1;
-// Of a phase with faults, after its kill: paths need time to be measured inside it.
+// Of a phase with faults: paths need time to be measured inside it.
 constexpr Nanos kShortest = std::chrono::seconds(2);
 
 std::string joined(const std::vector<std::string>& parts, const char* separator) {
   return fmt::format("{}", fmt::join(parts, separator));
+}
+
+// What a testbed's processes are to their agents: cgroups of the node. Agents that cannot act on
+// cgroups leave them to the testbed.
+FindTargets targets_of_testbed(const Cluster& cluster, const Testbed& testbed,
+                               const std::vector<std::set<std::string>>& capabilities) {
+  std::map<std::string, std::set<std::string>> processes;  // by node
+  if (const auto all = testbed.status()) {
+    for (const auto& one : *all) {
+      if (one.name != kTestbedAgent) processes[one.node].insert(one.name);
+    }
+  }
+  return [&cluster, &capabilities, processes](NodeId node, const std::string& system) {
+    const std::string& name = cluster.nodes[node].name;
+    if (!capabilities[node].contains(capability::kFreezer) || !processes.contains(name)) {
+      return std::vector<ProcessTarget>{};
+    }
+    const std::string cgroup = testbed::Layout{cluster.name}.node_cgroup(name);
+    const auto spec =
+        system.empty() ? Result<const SystemSpec*>(nullptr) : find_system_by(cluster, system);
+    const auto found = processes.find(name);
+    if (spec && *spec != nullptr) {
+      for (const std::string& process : {(*spec)->name, (*spec)->kind}) {
+        if (!found->second.contains(process)) continue;
+        return std::vector<ProcessTarget>{
+            {.unit = {}, .cgroup = cgroup + "/" + process, .process = process}};
+      }
+    }
+    return std::vector<ProcessTarget>{{.unit = {}, .cgroup = cgroup, .process = {}}};
+  };
 }
 
 // Systems whose leader the experiment's selections ask for.
@@ -78,10 +110,7 @@ Status RunSession::begin() {
 
   std::vector<AgentEndpoint> endpoints;
   for (const Node& node : cluster_.nodes) {
-    endpoints.push_back({.node = node.name,
-                         .address = node.agent.empty() && testbed_ != nullptr
-                                        ? testbed_->agent_endpoint(node.name)
-                                        : node.agent});
+    endpoints.push_back({.node = node.name, .address = agent_address(node, testbed_)});
   }
   fleet_ = std::make_unique<Fleet>(std::move(endpoints));
   ZQ_TRY(record_.id, store_.begin_run(record_));
@@ -111,10 +140,17 @@ Status RunSession::describe_fleet() {
     std::vector<std::string> addresses;
     for (const IpPrefix& prefix : node.addresses) addresses.push_back(prefix.to_string());
     record.addresses = joined(addresses, ",");
+    capabilities_.emplace_back();
+    if (!node.has_agent()) {
+      record.agent_version = kNoAgent;
+      continue;
+    }
     if (!replies[i]) {
       problems.push_back(replies[i].error().message);
       continue;
     }
+    capabilities_.back() = capability_names(*replies[i]);
+    record.capabilities = capabilities_text(*replies[i]);
     const zonequake::DescribeReply& reply = *replies[i];
     record.kernel = reply.kernel();
     record.agent_version = reply.version();
@@ -196,21 +232,24 @@ Status RunSession::learn_timers() {
 
 Status RunSession::plan_and_check() {
   const LiveCluster live = live_cluster();
-  ZQ_TRY(plan_, make_plan({.cluster = cluster_,
-                           .experiment = experiment_,
-                           .variables = record_.variables,
-                           .live = &live}));
+  // Agents that say nothing of what they can do are not held to it.
+  const bool told = std::any_of(capabilities_.begin(), capabilities_.end(),
+                                [](const auto& names) { return !names.empty(); });
+  ZQ_TRY(plan_,
+         make_plan({.cluster = cluster_,
+                    .experiment = experiment_,
+                    .variables = record_.variables,
+                    .live = &live,
+                    .capabilities = told ? capabilities_ : std::vector<std::set<std::string>>{}}));
   for (const PlannedPhase& planned : plan_.phases) {
     const Phase* phase = experiment_.find_phase(planned.name);
-    if (phase->faults.empty() || planned.until - planned.from >= planned.kill_after + kShortest) {
-      continue;
-    }
+    if (phase->faults.empty() || planned.until - planned.from >= kShortest) continue;
     return fail(ErrorCode::kInput,
                 "{}: phase '{}' lasts {}, too short to prove its faults; let it last at least {}",
                 phase->position.to_string(), planned.name,
-                format_duration(planned.until - planned.from),
-                format_duration(planned.kill_after + kShortest));
+                format_duration(planned.until - planned.from), format_duration(kShortest));
   }
+  ZQ_CHECK(schedule_steps());
   record_.plan_json = plan_to_json(plan_, cluster_);
   for (const NodeProgramme& programme : plan_.programmes) {
     nodes_[programme.node].group = programme.group;
@@ -229,6 +268,25 @@ Status RunSession::plan_and_check() {
   return {};
 }
 
+Status RunSession::schedule_steps() {
+  ZQ_TRY(ProcessSchedule schedule,
+         schedule_processes(cluster_, plan_, testbed_ != nullptr,
+                            testbed_ != nullptr
+                                ? targets_of_testbed(cluster_, *testbed_, capabilities_)
+                                : targets_of_systems(cluster_)));
+  agent_steps_ = std::move(schedule.agents);
+  steps_ = std::make_unique<ProcessSteps>(
+      cluster_, testbed_, std::move(schedule.controller), [this](const ProcessRecord& record) {
+        if (Status put = store_.put_process(record_.id, record); !put) {
+          listener_.trouble("a process step could not be stored: " + put.error().message);
+        }
+        if (!record.done_mono_ns) return;
+        event("process", record.node,
+              fmt::format("{}: {}", record.step, record.error.empty() ? "done" : record.error));
+      });
+  return {};
+}
+
 Status RunSession::arm() {
   listener_.step(
       fmt::format("arming {} nodes in {} groups", cluster_.nodes.size(), plan_.groups.size()));
@@ -239,6 +297,7 @@ Status RunSession::arm() {
   std::vector<std::string> problems;
   std::optional<std::string> book_hash;
   for (std::size_t i = 0; i < replies.size(); ++i) {
+    if (!fleet_->has_agent(i)) continue;
     if (!replies[i]) {
       problems.push_back(replies[i].error().message);
       continue;
@@ -297,11 +356,12 @@ Status RunSession::baseline() {
   event("phase", "", phase.name);
   const MonoTime from = mono_now();
   const MonoTime until = from + length;
-  const PathSnapshot before = poll_paths(from + kCommandTimeout);
+  const PathSnapshot before = begin_stage(from + kCommandTimeout);
   ZQ_CHECK(watch(std::max(until - options_.lead, from + std::chrono::seconds(2)), phase.name, from,
                  length));
   const PathSnapshot after = poll_paths(mono_now() + kCommandTimeout);
-  take_measurement(measure_paths({.name = "before", .window = {}}, cluster_, plan_, before, after));
+  reference_ = after;
+  take_stage(stage_of("before"), before, after);
   record_phase(phase, from, mono_now());
   if (!findings_.invalid.empty()) {
     const std::string problems = joined(std::exchange(findings_.invalid, {}), "; ");

@@ -26,6 +26,7 @@ Status RunSession::watch(MonoTime until, const std::string& phase, MonoTime phas
     if (now - last_look_ > kStall) patient_until_ = now + kSilence;
     last_look_ = now;
     ZQ_CHECK(check_health());
+    if (steps_ && fired_) ZQ_CHECK(steps_->take_due(now));
     if (now >= next_abort_check_) {
       next_abort_check_ = now + kFlushInterval;
       ZQ_CHECK(check_abort());
@@ -79,21 +80,27 @@ Status RunSession::check_abort() {
   return fail(ErrorCode::kRefused, "the limit abort_if = \"{}\" was reached", abort_if->text());
 }
 
-PathSnapshot RunSession::poll_paths(std::optional<MonoTime> complete_until) {
+PathSnapshot RunSession::poll_paths(std::optional<MonoTime> complete_until, bool begins_stage) {
   zonequake::PathsRequest request;
   *request.mutable_run() = run_;
+  if (begins_stage) {
+    request.set_begin_stage(true);
+    request.set_stage(++stage_);
+  }
+  std::size_t agents = 0;
+  for (const Node& node : cluster_.nodes) agents += node.has_agent() ? 1U : 0U;
   PathSnapshot snapshot;
   do {
     const auto replies = fleet_->measure_paths(request, kPollTimeout);
     snapshot = {};
     for (std::size_t i = 0; i < replies.size(); ++i) {
       if (!replies[i]) continue;
-      const Nanos offset = fleet_->clock(i).value_or(ClockEstimate{}).offset;
+      const ClockEstimate clock = fleet_->clock(i).value_or(ClockEstimate{});
       snapshot.add(node_index_, static_cast<NodeId>(i), *replies[i],
-                   mono_from_ns(replies[i]->at_mono_ns()) - offset);
+                   mono_from_ns(replies[i]->at_mono_ns()) - clock.offset, clock);
     }
-  } while (complete_until && snapshot.answers() < cluster_.nodes.size() &&
-           mono_now() < *complete_until && !stop_.stop_requested());
+  } while (complete_until && snapshot.answers() < agents && mono_now() < *complete_until &&
+           !stop_.stop_requested());
   const MonoTime now = mono_now();
   if (!last_poll_.paths().empty()) {
     hub_->add(path_samples(cluster_, last_poll_, snapshot, now), 3 * kPollInterval);
@@ -103,6 +110,14 @@ PathSnapshot RunSession::poll_paths(std::optional<MonoTime> complete_until) {
   // The time that a silent agent made us wait is not the others' silence.
   last_look_ = now;
   return snapshot;
+}
+
+PathStage RunSession::stage_of(const std::string& name,
+                               std::optional<PathStage::Inside> window) const {
+  return {.name = name,
+          .window = window,
+          .port = options_.arm.probe_port,
+          .probe_rate = options_.arm.probe_rate};
 }
 
 void RunSession::take_measurement(PathMeasurement measurement) {
@@ -163,9 +178,11 @@ void RunSession::invalidate(const std::string& reason) {
 
 std::vector<ClockEstimate> RunSession::clocks() const {
   std::vector<ClockEstimate> result;
-  for (const AgentHealth& health : fleet_->health()) {
-    result.push_back(
-        health.clock.value_or(ClockEstimate{.offset = {}, .uncertainty = Nanos::max()}));
+  const auto health = fleet_->health();
+  for (std::size_t i = 0; i < health.size(); ++i) {
+    const ClockEstimate unknown{.offset = {},
+                                .uncertainty = fleet_->has_agent(i) ? Nanos::max() : Nanos{0}};
+    result.push_back(health[i].clock.value_or(unknown));
   }
   return result;
 }

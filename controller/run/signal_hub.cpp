@@ -73,6 +73,7 @@ Result<std::unique_ptr<SignalHub>> SignalHub::make(const Cluster& cluster,
 void SignalHub::register_probes(const std::vector<NodeProbe>& probes,
                                 const Interpreter& interpret) {
   for (const NodeProbe& probe : probes) {
+    if (!cluster_.nodes[probe.node].has_agent()) continue;  // nobody there could ask
     probes_[{probe.node, probe.probe.id()}] = {
         .interpret = interpret, .stale_after = probe.stale_after(), .newest = {}};
   }
@@ -83,7 +84,9 @@ std::vector<zonequake::ProbeSet> SignalHub::probe_sets(const zonequake::RunRef& 
   std::vector<zonequake::ProbeSet> sets(cluster_.nodes.size());
   for (zonequake::ProbeSet& set : sets) *set.mutable_run() = run;
   const auto put = [&](const std::vector<NodeProbe>& probes) {
-    for (const NodeProbe& probe : probes) *sets[probe.node].add_probes() = probe.probe;
+    for (const NodeProbe& probe : probes) {
+      if (cluster_.nodes[probe.node].has_agent()) *sets[probe.node].add_probes() = probe.probe;
+    }
   };
   for (const System& system : systems_) put(system.adapter->probes());
   for (const auto& app : apps_) put(app->probes());

@@ -32,6 +32,7 @@ struct Fixture {
       PathRecord& path = paths.emplace_back();
       path.from = cluster.nodes[node].name;
       path.to = cluster.nodes[peer].name;
+      path.stage = "during:partition";
       path.sent = path.sent_in_window = 100;
       plan.programmes.push_back({.node = node,
                                  .group = node,
