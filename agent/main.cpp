@@ -12,7 +12,9 @@
 #include "agent/base/netns.h"
 #include "agent/dataplane/clock.h"
 #include "agent/describe.h"
+#include "agent/guardian.h"
 #include "agent/probe/canary.h"
+#include "agent/process_journal.h"
 #include "agent/serve.h"
 
 namespace {
@@ -58,7 +60,9 @@ Status run_serve(const ServeOptions& options, const std::string& netns, const st
 Status run_clean(const std::string& state_dir, const std::string& netns) {
   ZQ_CHECK(enter_netns(netns));
   ZQ_TRY(const auto lock, lock_state_dir(state_dir));
-  ZQ_TRY(const auto removed, clean_leftovers(state_dir));
+  ZQ_TRY(auto removed, clean_leftovers(state_dir));
+  ZQ_TRY(const auto undone, settle_process_journal(state_dir));
+  removed.insert(removed.end(), undone.begin(), undone.end());
   for (const auto& line : removed) fmt::print("{}\n", line);
   return {};
 }
@@ -137,6 +141,12 @@ int run(int argc, char** argv) {
   describe->add_option("--peer", peers, "Addresses of other nodes: prints the uplinks to them");
   describe->add_option("--netns", netns, "Network namespace: a name under /run/netns, or a path");
   describe->callback([&] { exit_code = finish(run_describe(peers, netns)); });
+
+  std::string life;
+  auto* const guard = app.add_subcommand("guard")->group("");  // run by the agent itself
+  guard->add_option("--state-dir", options.state_dir)->required();
+  guard->add_option("--life", life)->required();
+  guard->callback([&] { exit_code = finish(run_guardian(options.state_dir, life)); });
 
   add_canary(app, canary, exit_code);
 

@@ -180,4 +180,10 @@ grpc::Status AgentService::Disarm(grpc::ServerContext* /*context*/,
   return answer(session_.disarm(*request), reply);
 }
 
+grpc::Status AgentService::ControlProcesses(grpc::ServerContext* /*context*/,
+                                            const zonequake::ProcessRequest* request,
+                                            zonequake::ProcessReply* reply) {
+  return answer(session_.control_processes(*request), reply);
+}
+
 }  // namespace zq

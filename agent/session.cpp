@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "agent/dataplane/addresses.h"
+#include "agent/process_wire.h"
 #include "agent/session_run.h"
 #include "agent/wire.h"
 
@@ -10,12 +11,19 @@ namespace zq {
 namespace {
 
 constexpr std::string_view kDisarmed = "disarmed";
+// What takes longer, like a unit that does not want to stop, is asked for again.
+constexpr Nanos kProcessPatience = std::chrono::seconds(8);
 
 }  // namespace
 
 Result<std::unique_ptr<Session>> Session::open(SessionOptions options,
                                                std::vector<std::string>& removed) {
   ZQ_TRY(removed, clean_leftovers(options.state_dir));
+  if (const auto undone = settle_process_journal(options.state_dir)) {
+    removed.insert(removed.end(), undone->begin(), undone->end());
+  } else {
+    spdlog::error("left by an earlier life: {}", undone.error().message);
+  }
   std::unique_ptr<Session> session(new Session(std::move(options)));
   session->last_ = load_run_record(session->options_.state_dir);
   if (session->last_ && session->last_->ended.empty()) {
@@ -109,7 +117,9 @@ Result<zonequake::ArmReply> Session::arm(const zonequake::ArmRequest& request,
     }
   }
   // Takes seconds with a large book. Having the turn is enough: no other call can arm meanwhile.
-  ZQ_TRY(const auto removed, clean_leftovers(options_.state_dir));
+  ZQ_TRY(auto removed, clean_leftovers(options_.state_dir));
+  ZQ_TRY(const auto undone, settle_process_journal(options_.state_dir));
+  removed.insert(removed.end(), undone.begin(), undone.end());
   for (const auto& line : removed) spdlog::warn("left by an earlier run, removed: {}", line);
   ZQ_TRY(auto run, make_run(std::move(order), request));
   const std::lock_guard lock(mutex_);
@@ -139,7 +149,7 @@ Result<std::unique_ptr<Session::Run>> Session::make_run(ArmOrder order,
   order.gate.uplinks = uplinks;
   ZQ_TRY(const auto unlisted, unlisted_addresses(order.gate));
   ZQ_TRY(auto gate, Gate::attach(order.gate, options_.state_dir));
-  auto run = std::make_unique<Run>(std::move(order), request, std::move(gate));
+  auto run = std::make_unique<Run>(std::move(order), request, std::move(gate), options_.state_dir);
   ZQ_TRY(run->monitor, FilterMonitor::open(uplinks));
   ZQ_TRY(run->prober, PathProber::start(run->order.paths));
   ZQ_TRY(run->keeper, LeaseKeeper::start(run->gate, run->order.lease, run->order.orphan));
@@ -152,20 +162,30 @@ Result<std::unique_ptr<Session::Run>> Session::make_run(ArmOrder order,
   return run;
 }
 
+Status Session::check_open(const Run& run) const {
+  if (!run.violations.empty()) {
+    return fail(ErrorCode::kRefused, "run {} is no longer valid on node {}: {}", run.order.run,
+                options_.node, run.violations.front());
+  }
+  if (run.healed_at) {
+    return fail(ErrorCode::kRefused, "run {} is healed on node {}: a new fault needs a new run",
+                run.order.run, options_.node);
+  }
+  return {};
+}
+
 Result<zonequake::LoadReply> Session::load(const zonequake::LoadRequest& request) {
   const std::lock_guard lock(mutex_);
   ZQ_TRY(Run* const run, held_by(request.run()));
   ZQ_TRY(auto programme, read_programme(request, run->order.gate.groups));
-  if (!run->violations.empty()) {
-    return fail(ErrorCode::kRefused, "run {} is no longer valid on node {}: {}", run->order.run,
-                options_.node, run->violations.front());
-  }
-  if (run->healed_at) {
-    return fail(ErrorCode::kRefused, "run {} is healed on node {}: a new fault needs a new run",
-                run->order.run, options_.node);
-  }
+  ZQ_TRY(const auto actions, read_process_actions(request.processes()));
+  ZQ_CHECK(check_open(*run));
+  ZQ_CHECK(run->processes->schedule(actions));
   const std::size_t rules = programme.rules.size();
-  ZQ_CHECK(swap_programme(*run, std::move(programme)));
+  if (auto swapped = swap_programme(*run, std::move(programme)); !swapped) {
+    (void)run->processes->schedule({});
+    return tl::unexpected(std::move(swapped).error());
+  }
   zonequake::LoadReply reply;
   reply.set_loaded_mono_ns(to_ns(mono_now()));
   spdlog::info("run {}: programme of {} rules loaded", run->order.run, rules);
@@ -199,6 +219,20 @@ Result<zonequake::PathsReply> Session::measure_paths(const zonequake::PathsReque
   auto reply = to_wire(run->prober->measure());
   reply.set_at_mono_ns(to_ns(mono_now()));
   return reply;
+}
+
+Result<zonequake::ProcessReply> Session::control_processes(
+    const zonequake::ProcessRequest& request) {
+  ZQ_TRY(const auto actions, read_process_actions(request.actions()));
+  std::shared_ptr<ProcessControl> processes;
+  {
+    const std::lock_guard lock(mutex_);
+    ZQ_TRY(Run* const run, held_by(request.run()));
+    if (!actions.empty()) ZQ_CHECK(check_open(*run));
+    processes = run->processes;
+  }
+  if (!actions.empty()) ZQ_CHECK(processes->act(actions, kProcessPatience));
+  return to_wire(processes->results());
 }
 
 Result<zonequake::EvidenceReply> Session::read_evidence(const zonequake::EvidenceRequest& request) {

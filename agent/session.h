@@ -47,6 +47,8 @@ class Session {
   Result<zonequake::LoadReply> load(const zonequake::LoadRequest& request);
   Result<zonequake::BeatReply> beat(const zonequake::Beat& beat, MonoTime received);
   Result<zonequake::PathsReply> measure_paths(const zonequake::PathsRequest& request);
+  // Waits for what is to be done at once, without keeping others waiting.
+  Result<zonequake::ProcessReply> control_processes(const zonequake::ProcessRequest& request);
   Result<zonequake::EvidenceReply> read_evidence(const zonequake::EvidenceRequest& request);
   Result<zonequake::HealReply> heal(const zonequake::HealRequest& request);
   Result<zonequake::DisarmReply> disarm(const zonequake::DisarmRequest& request);
@@ -66,6 +68,7 @@ class Session {
   Result<Run*> held_by(const zonequake::RunRef& ref);
   Status check_fence(const zonequake::RunRef& ref);
   Status check_epoch(const zonequake::RunRef& ref, std::uint64_t newest) const;
+  Status check_open(const Run& run) const;  // it takes faults
   Status check_repeated(const zonequake::ArmRequest& request) const;
   Result<std::unique_ptr<Run>> make_run(ArmOrder order, const zonequake::ArmRequest& request);
   static Status swap_programme(Run& run, GateProgramme programme);

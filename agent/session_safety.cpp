@@ -64,6 +64,10 @@ Status Session::heal(Run& run) {
   // Either of the two ends every fault.
   auto loaded = run.gate.load({});
   auto ended = run.gate.end_lease();
+  if (auto undone = run.processes->undo(); !undone) {
+    run.processes_left = undone.error().message;
+    spdlog::error("run {}: processes: {}", run.order.run, run.processes_left);
+  }
   if (!loaded && !ended) return loaded;
   run.healed_at = mono_now();
   run.programme = {};
@@ -81,6 +85,9 @@ Status Session::let_go(const std::string& why) {
   }
   if (const auto after = dump_everything()) {
     last_changes_ = line_changes(run_->everything_before, *after);
+  }
+  if (!run_->processes_left.empty()) {
+    last_changes_.push_back("processes could not be put back: " + run_->processes_left);
   }
   spdlog::info("run {}: let go: {}", run_->order.run, why);
   remember({run_->order.run, run_->order.epoch, run_->uplinks, why});
