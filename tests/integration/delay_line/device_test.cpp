@@ -44,7 +44,7 @@ TEST(DelayLineDevice, HasNoAddressesAndALongQueue) {
   LineNodes nodes;
   nodes.start({line_class(1, delayed(1ms))});
   EXPECT_NO_THROW(nodes.a.ip("addr show dev zq-egress | (! grep inet)"));
-  EXPECT_NO_THROW(nodes.a.ip("-d link show dev zq-egress | grep -q 'NOARP,UP.*qlen 32768'"));
+  EXPECT_NO_THROW(nodes.a.ip("-d link show dev zq-egress | grep -q 'NOARP,UP.*qlen 16384'"));
 }
 
 TEST(DelayLineDevice, CapabilityIsPresentHere) {
