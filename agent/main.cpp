@@ -16,6 +16,7 @@
 #include "agent/probe/canary.h"
 #include "agent/process_journal.h"
 #include "agent/serve.h"
+#include "agent/wan.h"
 
 namespace {
 
@@ -65,6 +66,13 @@ Status run_clean(const std::string& state_dir, const std::string& netns) {
   removed.insert(removed.end(), undone.begin(), undone.end());
   for (const auto& line : removed) fmt::print("{}\n", line);
   return {};
+}
+
+Status run_environment(const WanOptions& options, const std::string& netns) {
+  ZQ_CHECK(check_kernel_clock());
+  start_log("info");
+  ZQ_CHECK(enter_netns(netns));
+  return run_wan(options);
 }
 
 Status run_describe(const std::vector<std::string>& texts, const std::string& netns) {
@@ -149,6 +157,19 @@ int run(int argc, char** argv) {
   guard->callback([&] { exit_code = finish(run_guardian(options.state_dir, life)); });
 
   add_canary(app, canary, exit_code);
+
+  WanOptions wan;
+  auto* const environment = app.add_subcommand(
+      "wan",
+      "Impairs what passes between the zones of a testbed, until SIGTERM; 'zonequake testbed "
+      "up' starts it");
+  environment->add_option("--config", wan.config, "The links, as testbed up writes them")
+      ->required();
+  environment->add_option("--state-dir", wan.state_dir, "Journal of what was changed in the kernel")
+      ->required();
+  environment->add_option("--netns", netns,
+                          "Network namespace: a name under /run/netns, or a path");
+  environment->callback([&] { exit_code = finish(run_environment(wan, netns)); });
 
   try {
     app.parse(argc, argv);

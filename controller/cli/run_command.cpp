@@ -69,6 +69,7 @@ Status check_testbed(const RunArguments& arguments, const Cluster& cluster, Owne
           cluster.name, cluster.path);
     }
     ZQ_TRY(Testbed opened, std::move(running));
+    ZQ_CHECK(opened.check_environment(cluster));
     testbed.hold(std::move(opened), false);
     return {};
   }

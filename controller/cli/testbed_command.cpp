@@ -106,6 +106,7 @@ Result<int> show_status(const TestbedArguments& arguments) {
   if (arguments.cluster.empty()) return list_testbeds(arguments.json);
   ZQ_TRY(const Testbed testbed, open_testbed(arguments));
   ZQ_TRY(const auto processes, testbed.status());
+  ZQ_TRY(const auto environment, testbed.environment());
   const bool all_alive = std::ranges::all_of(processes, [](const auto& one) { return one.alive; });
   if (arguments.json) {
     auto list = nlohmann::json::array();
@@ -117,13 +118,16 @@ Result<int> show_status(const TestbedArguments& arguments) {
                       {"netns", testbed.netns(process.node)},
                       {"directory", testbed.node_dir(process.node)}});
     }
-    fmt::print("{}\n", nlohmann::json{{"processes", list}, {"all_alive", all_alive}}.dump(2));
+    const nlohmann::json document{
+        {"processes", list}, {"environment", environment}, {"all_alive", all_alive}};
+    fmt::print("{}\n", document.dump(2));
   } else {
     fmt::print("{:<16} {:<16} {:>8}  STATE\n", "NODE", "PROCESS", "PID");
     for (const auto& process : processes) {
       fmt::print("{:<16} {:<16} {:>8}  {}\n", process.node, process.name, process.pid,
                  process.alive ? "running" : "dead");
     }
+    for (const std::string& link : environment) fmt::print("environment: {}\n", link);
   }
   return all_alive ? kExitPassed : kExitFailed;
 }

@@ -27,7 +27,7 @@ std::string Layout::node_dir(const std::string& node) const { return run_dir() +
 std::string Layout::node_data_dir(const std::string& node) const { return data_dir() + "/" + node; }
 std::string Layout::steps_dir() const { return run_dir() + "/.steps"; }
 
-std::string Layout::core_netns() const { return "zq-" + cluster + "-core"; }
+std::string Layout::core_netns() const { return "zq-" + cluster + "-" + kCoreNode; }
 std::string Layout::zone_netns(const std::string& zone) const {
   return "zq-" + cluster + "-zone-" + zone;
 }
@@ -42,6 +42,7 @@ std::string Layout::node_cgroup(const std::string& node) const {
 std::string Layout::agent_cgroup(const std::string& node) const {
   return cgroup() + "/agents/" + node;
 }
+std::string Layout::core_cgroup() const { return cgroup() + "/core"; }
 std::string Layout::steps_cgroup() const { return cgroup() + "/steps"; }
 std::string Layout::exec_cgroup() const { return cgroup() + "/exec"; }
 

@@ -13,6 +13,9 @@ inline constexpr const char* kRunRoot = "/run/zonequake/testbed";
 // Container images and logs need a real file system (overlay does not nest on every tmpfs).
 inline constexpr const char* kDataRoot = "/var/lib/zonequake/testbed";
 inline constexpr const char* kCgroupRoot = "zonequake";
+// Stands where a node's name would for what is in the core namespace; no node can have it, as their
+// namespaces would be one.
+inline constexpr const char* kCoreNode = "core";
 
 struct Layout {
   std::string cluster;
@@ -35,6 +38,7 @@ struct Layout {
   [[nodiscard]] std::string cgroup() const;
   [[nodiscard]] std::string node_cgroup(const std::string& node) const;
   [[nodiscard]] std::string agent_cgroup(const std::string& node) const;
+  [[nodiscard]] std::string core_cgroup() const;
   [[nodiscard]] std::string steps_cgroup() const;
   [[nodiscard]] std::string exec_cgroup() const;
 };

@@ -136,7 +136,7 @@ class Builder {
     ZQ_CHECK(create_netns(netns, sysctls, missing_, add_bridge));
     ZQ_TRY(const UniqueFd zone_fd, open_netns(netns));
     const auto add_gateway = [&](Netlink& netlink) -> Status {
-      const std::string device = fmt::format("z{}", index + 1);
+      const std::string device = core_device(index);
       ZQ_CHECK(netlink.add_veth(device, kBridgeUplink, zone_fd.get()));
       ZQ_CHECK(netlink.set_up(device));
       for (const auto& gateway : {zone.gateway_v4, zone.gateway_v6}) {
@@ -198,6 +198,8 @@ std::vector<std::string> netns_names(const Layout& layout,
   }
   return names;
 }
+
+std::string core_device(std::size_t zone) { return fmt::format("z{}", zone + 1); }
 
 bool netns_exists(const std::string& name) {
   return path_exists(std::string(kNetnsDir) + "/" + name);

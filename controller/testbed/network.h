@@ -3,6 +3,7 @@
 // its own, so that `ip netns exec` finds them.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <utility>
@@ -16,6 +17,8 @@ namespace zq::testbed {
 
 // Every namespace that build_network() will make.
 std::vector<std::string> netns_names(const Layout& layout, const std::vector<ZoneAddresses>& zones);
+// The device of the core namespace that leads to the zone of that place in the list.
+[[nodiscard]] std::string core_device(std::size_t zone);
 [[nodiscard]] bool netns_exists(const std::string& name);
 
 // Builds everything; on an error the caller removes the namespaces (and with them all devices).

@@ -8,8 +8,6 @@
 namespace zq::testbed {
 namespace {
 
-constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 Result<std::vector<std::string>> expand_all(const std::vector<TemplateText>& texts,
                                             const TemplateContext& context) {
   std::vector<std::string> out;
@@ -33,7 +31,7 @@ Result<std::vector<std::pair<std::string, std::string>>> expand_pairs(
 
 Result<std::vector<std::string>> environment(const TemplatePairs& pairs, const std::string& home,
                                              const TemplateContext& context) {
-  std::vector<std::string> env{kPath, "HOME=" + home, "LC_ALL=C.UTF-8"};
+  std::vector<std::string> env{kProgramPath, "HOME=" + home, "LC_ALL=C.UTF-8"};
   ZQ_TRY(const auto more, expand_pairs(pairs, context));
   for (const auto& [name, value] : more) env.push_back(fmt::format("{}={}", name, value));
   return env;
@@ -129,7 +127,7 @@ std::vector<Launch> plan_agents(const Cluster& cluster, const std::string& agent
     launch.request.argv = {
         agent_binary,     "serve",       "--node",       node.name, "--listen",
         "unix:" + socket, "--state-dir", dir + "/agent", "--netns", layout.node_netns(node.name)};
-    launch.request.env = {kPath, "HOME=" + dir, "LC_ALL=C.UTF-8"};
+    launch.request.env = {kProgramPath, "HOME=" + dir, "LC_ALL=C.UTF-8"};
     launch.request.cgroup = layout.agent_cgroup(node.name);
     launch.request.directory = dir;
     launch.request.output = launch.request.errors = dir + "/agent.log";

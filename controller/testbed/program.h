@@ -16,6 +16,9 @@
 
 namespace zq::testbed {
 
+// The environment variable PATH of everything that a testbed starts.
+inline constexpr const char* kProgramPath = "PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 // One probe, seen from inside a network namespace.
 struct ReadyCheck {
   std::string kind;

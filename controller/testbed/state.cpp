@@ -36,12 +36,13 @@ Result<std::vector<Launch>> launches_from_json(const nlohmann::json& list) {
 }  // namespace
 
 Status save_state(const State& state) {
-  const nlohmann::json json{{"version", kVersion},
-                            {"cluster", state.cluster},
-                            {"complete", state.complete},
-                            {"netns", state.netns},
-                            {"agents", launches_to_json(state.agents)},
-                            {"launches", launches_to_json(state.launches)}};
+  nlohmann::json json{{"version", kVersion},
+                      {"cluster", state.cluster},
+                      {"complete", state.complete},
+                      {"netns", state.netns},
+                      {"agents", launches_to_json(state.agents)},
+                      {"launches", launches_to_json(state.launches)}};
+  if (state.environment) json["environment"] = to_json(*state.environment);
   return write_file(Layout{state.cluster}.state_file(), json.dump(1) + "\n");
 }
 
@@ -64,6 +65,9 @@ Result<State> load_state(const std::string& cluster) {
     }
     json.at("complete").get_to(state.complete);
     json.at("netns").get_to(state.netns);
+    if (const auto environment = json.find("environment"); environment != json.end()) {
+      ZQ_TRY(state.environment, launch_from_json(*environment));
+    }
     ZQ_TRY(state.agents, launches_from_json(json.at("agents")));
     ZQ_TRY(state.launches, launches_from_json(json.at("launches")));
   } catch (const nlohmann::json::exception& error) {

@@ -15,8 +15,9 @@ namespace zq::testbed {
 
 struct State {
   std::string cluster;
-  bool complete = false;           // up() got to its end
-  std::vector<std::string> netns;  // every namespace that it makes
+  bool complete = false;              // up() got to its end
+  std::vector<std::string> netns;     // every namespace that it makes
+  std::optional<Launch> environment;  // when there are links
   std::vector<Launch> agents;
   std::vector<Launch> launches;
 };

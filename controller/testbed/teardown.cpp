@@ -75,6 +75,7 @@ Status tear_down(const State& state) {
   const Layout layout{state.cluster};
   Problems problems;
   problems.note(kill_cgroups({layout.cgroup()}, kPatience));
+  if (state.environment) await_launches(layout, {*state.environment}, problems);
   await_launches(layout, state.agents, problems);
   await_launches(layout, state.launches, problems);
   for (std::string& stranger : strangers_in(state.netns)) problems.add(std::move(stranger));

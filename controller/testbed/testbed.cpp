@@ -7,6 +7,7 @@
 
 #include "controller/testbed/address_plan.h"
 #include "controller/testbed/cgroups.h"
+#include "controller/testbed/environment.h"
 #include "controller/testbed/files.h"
 #include "controller/testbed/layout.h"
 #include "controller/testbed/network.h"
@@ -70,6 +71,11 @@ Result<Plan> make_plan(const Cluster& cluster, const testbed::TemplateContext& c
   ZQ_CHECK(testbed::check_steps(plan.recipe, context));
   plan.state.cluster = cluster.name;
   plan.state.netns = testbed::netns_names(Layout{cluster.name}, plan.addresses);
+  ZQ_TRY(const auto environment, testbed::plan_environment(cluster, plan.addresses));
+  if (environment) {
+    plan.state.environment =
+        testbed::plan_environment_process(*environment, Layout{cluster.name}, context.agent_binary);
+  }
   plan.state.agents = testbed::plan_agents(cluster, context.agent_binary);
   ZQ_TRY(plan.state.launches, testbed::plan_launches(plan.recipe, context));
   return plan;
@@ -103,6 +109,7 @@ class Builder {
         testbed::build_network(layout_, plan_.addresses, plan_.recipe.sysctls, options_.progress));
     tell(options_, fmt::format("network: {} nodes in {} zones", context_.cluster->nodes.size(),
                                plan_.addresses.size()));
+    ZQ_CHECK(start_environment());
     ZQ_CHECK(start_all(plan_.state.agents));
     ZQ_CHECK(start_all(plan_.state.launches));
     ZQ_CHECK(testbed::run_steps(plan_.recipe, context_, options_.stop, options_.progress));
@@ -118,9 +125,22 @@ class Builder {
   Status make_directories() {
     ZQ_CHECK(testbed::make_directories(layout_.steps_dir()));
     ZQ_CHECK(testbed::make_directories(layout_.data_dir() + "/.shared"));
+    if (plan_.state.environment) {
+      ZQ_CHECK(testbed::make_directories(layout_.node_dir(testbed::kCoreNode)));
+    }
     for (const Node& node : context_.cluster->nodes) {
       ZQ_CHECK(testbed::make_directories(layout_.node_dir(node.name)));
       ZQ_CHECK(testbed::make_directories(layout_.node_data_dir(node.name)));
+    }
+    return {};
+  }
+
+  // Before anything that talks over the network.
+  Status start_environment() {
+    if (!plan_.state.environment) return {};
+    ZQ_CHECK(start_all({*plan_.state.environment}));
+    for (const TestbedLink& link : context_.cluster->testbed->links) {
+      tell(options_, "environment: " + describe_link(link.a, link.b, link.impairment));
     }
     return {};
   }
@@ -197,6 +217,14 @@ struct Testbed::Impl {
       cgroups.push_back(layout.node_cgroup(node));
     }
     return cgroups;
+  }
+  [[nodiscard]] ProcessInfo info_of(const Launch& launch) const {
+    ProcessInfo info{launch.node, launch.name, 0, false};
+    if (const auto identity = testbed::read_identity(launch.pid_file(layout))) {
+      info.pid = identity->pid;
+      info.alive = testbed::is_alive(*identity);
+    }
+    return info;
   }
   Status check_node(const std::string& node) const {
     for (const Launch& agent : state.agents) {
@@ -281,17 +309,45 @@ Status Testbed::restart(const std::vector<std::string>& nodes) {
 
 Result<std::vector<Testbed::ProcessInfo>> Testbed::status() const {
   std::vector<ProcessInfo> infos;
+  if (impl_->state.environment) infos.push_back(impl_->info_of(*impl_->state.environment));
   for (const auto* launches : {&impl_->state.agents, &impl_->state.launches}) {
-    for (const Launch& launch : *launches) {
-      ProcessInfo info{launch.node, launch.name, 0, false};
-      if (const auto identity = testbed::read_identity(launch.pid_file(impl_->layout))) {
-        info.pid = identity->pid;
-        info.alive = testbed::is_alive(*identity);
-      }
-      infos.push_back(std::move(info));
-    }
+    for (const Launch& launch : *launches) infos.push_back(impl_->info_of(launch));
   }
   return infos;
+}
+
+Result<std::vector<std::string>> Testbed::environment() const {
+  std::vector<std::string> lines;
+  if (!impl_->state.environment) return lines;
+  ZQ_TRY(const WanConfig config, testbed::environment_of(*impl_->state.environment));
+  for (const WanLink& link : config.links) {
+    lines.push_back(describe_link(link.a, link.b, link.impairment));
+  }
+  return lines;
+}
+
+Status Testbed::check_environment(const Cluster& cluster) const {
+  ZQ_TRY(const auto addresses, testbed::plan_addresses(cluster));
+  ZQ_TRY(const auto stated, testbed::plan_environment(cluster, addresses));
+  const auto& built = impl_->state.environment;
+  std::optional<WanConfig> running;
+  if (built) {
+    ZQ_TRY(running, testbed::environment_of(*built));
+  }
+  const std::string remedy = fmt::format(
+      "take it down and up again: zonequake testbed down --name {0}, then zonequake "
+      "testbed up --cluster {1}",
+      cluster.name, cluster.path);
+  if (stated != running) {
+    return fail(ErrorCode::kRefused, "the testbed {} was built with other links than {} has; {}",
+                cluster.name, cluster.path, remedy);
+  }
+  if (!built || impl_->info_of(*built).alive) return {};
+  const std::string& log = built->request.output;
+  return fail(ErrorCode::kUnavailable,
+              "the environment of the testbed {} has ended, so that its zones are no longer apart; "
+              "{} says: {}; {}",
+              cluster.name, log, testbed::tail_of(log), remedy);
 }
 
 Result<int> Testbed::exec(const std::string& node, const std::vector<std::string>& argv) const {

@@ -47,11 +47,17 @@ class Testbed {
   Status restart(const std::vector<std::string>& nodes);
 
   struct ProcessInfo {
-    std::string node, name;
+    std::string node, name;  // the environment of links is a process of "core"
     int pid = 0;
     bool alive = false;
   };
   [[nodiscard]] Result<std::vector<ProcessInfo>> status() const;
+
+  // The links that the testbed was built with, a line each.
+  [[nodiscard]] Result<std::vector<std::string>> environment() const;
+  // kRefused when the cluster file has other links than the testbed was built with, kUnavailable
+  // when what impairs them has died: packets between the zones then pass untouched.
+  [[nodiscard]] Status check_environment(const Cluster& cluster) const;
 
   // Runs a command inside a node's network namespace with the caller's terminal; its exit code.
   Result<int> exec(const std::string& node, const std::vector<std::string>& argv) const;
