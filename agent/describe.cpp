@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <fstream>
 
+#include "agent/capabilities.h"
+
 namespace zq {
 
 Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers) {
@@ -13,7 +15,9 @@ Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers) {
   if (::uname(&name) != 0) return fail_errno(errno, "uname");
   result.kernel = fmt::format("{} {}", name.sysname, name.release);
   std::ifstream("/proc/sys/kernel/random/boot_id") >> result.boot_id;
-  result.missing = missing_capabilities();
+  auto capabilities = node_capabilities();
+  result.capabilities = std::move(capabilities.all);
+  result.missing = std::move(capabilities.missing);
   if (!peers.empty()) {
     ZQ_TRY(result.uplinks, resolve_uplinks(peers));
   }

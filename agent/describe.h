@@ -6,6 +6,7 @@
 
 #include "agent/base/error.h"
 #include "agent/base/ip.h"
+#include "agent/dataplane/capability_report.h"
 #include "agent/dataplane/gate.h"
 
 namespace zq {
@@ -14,6 +15,7 @@ struct NodeDescription {
   std::string kernel;   // "Linux 6.1.0-28-amd64"
   std::string boot_id;  // another one = the node has started again since
   std::vector<Uplink> uplinks;
+  std::vector<Capability> capabilities;
   std::vector<std::string> missing;  // pieces of the kernel, each with what follows
   std::vector<std::string> ahead;    // what stands ahead of the gate
   std::string dump;                  // dump_network() of the uplinks

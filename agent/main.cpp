@@ -88,6 +88,10 @@ Status run_describe(const std::vector<std::string>& texts, const std::string& ne
   fmt::print("clock    {}\n", clock ? "the kernel's" : clock.error().message);
   for (const auto& uplink : node.uplinks) fmt::print("uplink   {}\n", uplink.device);
   for (const auto& line : node.ahead) fmt::print("ahead    {}\n", line);
+  for (const auto& capability : node.capabilities) {
+    fmt::print("{:<8} {}: {}\n", capability.present ? "can" : "cannot", capability.name,
+               capability.text);
+  }
   for (const auto& line : node.missing) fmt::print("missing  {}\n", line);
   if (node.missing.empty()) fmt::print("missing  nothing\n");
   return {};

@@ -93,6 +93,12 @@ grpc::Status AgentService::Describe(grpc::ServerContext* /*context*/,
   reply->set_boot_id(description->boot_id);
   for (const auto& uplink : description->uplinks) *reply->add_uplinks() = to_wire(uplink);
   reply->mutable_missing()->Add(description->missing.begin(), description->missing.end());
+  for (const auto& capability : description->capabilities) {
+    auto* const out = reply->add_capabilities();
+    out->set_name(capability.name);
+    out->set_present(capability.present);
+    out->set_text(capability.text);
+  }
   reply->mutable_ahead()->Add(description->ahead.begin(), description->ahead.end());
   reply->set_dump(description->dump);
   reply->set_mono_ns(to_ns(mono_now()));
@@ -178,6 +184,12 @@ grpc::Status AgentService::Disarm(grpc::ServerContext* /*context*/,
                                   const zonequake::DisarmRequest* request,
                                   zonequake::DisarmReply* reply) {
   return answer(session_.disarm(*request), reply);
+}
+
+grpc::Status AgentService::MeasureThroughput(grpc::ServerContext* /*context*/,
+                                             const zonequake::ThroughputRequest* request,
+                                             zonequake::ThroughputReply* reply) {
+  return answer(session_.measure_throughput(*request), reply);
 }
 
 grpc::Status AgentService::ControlProcesses(grpc::ServerContext* /*context*/,

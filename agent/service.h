@@ -39,6 +39,9 @@ class AgentService final : public zonequake::Agent::Service {
                     zonequake::HealReply* reply) override;
   grpc::Status Disarm(grpc::ServerContext* context, const zonequake::DisarmRequest* request,
                       zonequake::DisarmReply* reply) override;
+  grpc::Status MeasureThroughput(grpc::ServerContext* context,
+                                 const zonequake::ThroughputRequest* request,
+                                 zonequake::ThroughputReply* reply) override;
   grpc::Status ControlProcesses(grpc::ServerContext* context,
                                 const zonequake::ProcessRequest* request,
                                 zonequake::ProcessReply* reply) override;

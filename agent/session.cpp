@@ -152,6 +152,8 @@ Result<std::unique_ptr<Session::Run>> Session::make_run(ArmOrder order,
   auto run = std::make_unique<Run>(std::move(order), request, std::move(gate), options_.state_dir);
   ZQ_TRY(run->monitor, FilterMonitor::open(uplinks));
   ZQ_TRY(run->prober, PathProber::start(run->order.paths));
+  const auto& paths = run->order.paths;
+  ZQ_TRY(run->throughput, Throughput::start(paths.run, paths.own, paths.port));
   ZQ_TRY(run->keeper, LeaseKeeper::start(run->gate, run->order.lease, run->order.orphan));
   run->reply.set_book_hash(run->order.book_hash);
   for (const auto& uplink : uplinks) *run->reply.add_uplinks() = to_wire(uplink);
@@ -218,6 +220,23 @@ Result<zonequake::PathsReply> Session::measure_paths(const zonequake::PathsReque
   if (request.begin_stage()) run->prober->begin_stage(request.stage());
   auto reply = to_wire(run->prober->measure());
   reply.set_at_mono_ns(to_ns(mono_now()));
+  return reply;
+}
+
+Result<zonequake::ThroughputReply> Session::measure_throughput(
+    const zonequake::ThroughputRequest& request) {
+  ZQ_TRY(const IpAddress peer, read_address(request.address(), "throughput"));
+  std::shared_ptr<Throughput> throughput;
+  {
+    const std::lock_guard lock(mutex_);
+    ZQ_TRY(Run* const run, held_by(request.run()));
+    throughput = run->throughput;
+  }
+  ZQ_TRY(const Goodput goodput,
+         throughput->measure(peer, std::chrono::milliseconds(request.milliseconds())));
+  zonequake::ThroughputReply reply;
+  reply.set_bytes(goodput.bytes);
+  reply.set_took_ns(goodput.took.count());
   return reply;
 }
 

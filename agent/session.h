@@ -47,6 +47,9 @@ class Session {
   Result<zonequake::LoadReply> load(const zonequake::LoadRequest& request);
   Result<zonequake::BeatReply> beat(const zonequake::Beat& beat, MonoTime received);
   Result<zonequake::PathsReply> measure_paths(const zonequake::PathsRequest& request);
+  // Takes as long as was asked for, without keeping others waiting.
+  Result<zonequake::ThroughputReply> measure_throughput(
+      const zonequake::ThroughputRequest& request);
   // Waits for what is to be done at once, without keeping others waiting.
   Result<zonequake::ProcessReply> control_processes(const zonequake::ProcessRequest& request);
   Result<zonequake::EvidenceReply> read_evidence(const zonequake::EvidenceRequest& request);

@@ -9,6 +9,7 @@
 #include "agent/dataplane/monitor.h"
 #include "agent/process_control.h"
 #include "agent/session.h"
+#include "agent/throughput.h"
 
 namespace zq {
 
@@ -27,10 +28,11 @@ struct Session::Run {
   std::string everything_before;  // dump_everything() just before the first change
   Gate gate;
   std::optional<FilterMonitor> monitor;
-  std::unique_ptr<PathProber> prober;         // this and the monitor: none once the run is let go
-  std::unique_ptr<LeaseKeeper> keeper;        // uses the gate
-  std::shared_ptr<ProcessControl> processes;  // shared with calls that wait
-  std::string processes_left;                 // what of them could not be undone
+  std::unique_ptr<PathProber> prober;      // this and the monitor: none once the run is let go
+  std::unique_ptr<LeaseKeeper> keeper;     // uses the gate
+  std::shared_ptr<Throughput> throughput;  // these two are shared with calls that wait
+  std::shared_ptr<ProcessControl> processes;
+  std::string processes_left;  // what of them could not be undone
   GateProgramme programme;
   std::vector<std::string> violations;
   std::optional<MonoTime> healed_at;

@@ -64,6 +64,7 @@ Status Session::heal(Run& run) {
   // Either of the two ends every fault.
   auto loaded = run.gate.load({});
   auto ended = run.gate.end_lease();
+  run.throughput->cancel();
   if (auto undone = run.processes->undo(); !undone) {
     run.processes_left = undone.error().message;
     spdlog::error("run {}: processes: {}", run.order.run, run.processes_left);
@@ -78,6 +79,7 @@ Status Session::heal(Run& run) {
 Status Session::let_go(const std::string& why) {
   ZQ_CHECK(heal(*run_));
   run_->prober.reset();
+  run_->throughput->stop();
   run_->monitor.reset();
   if (auto detached = run_->gate.detach(); !detached) {
     return tl::unexpected(std::move(detached).error().with_context(
