@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -128,6 +129,8 @@ inline UniqueFd steer_to_line() {
                           leave(),
                       });
 }
+
+inline UniqueFd drop() { return load_program("test_drop", {set(BPF_REG_0, TC_ACT_SHOT), leave()}); }
 
 inline UniqueFd classify() {
   return load_program("test_class", {
