@@ -158,6 +158,7 @@ Result<std::vector<std::string>> lane_violations(NetlinkSocket& socket, const La
   }
   if (lane.line) {
     const DelayLineStats stats = lane.line->stats();
+    if (!stats.serving) found.push_back(lane.device + ": the delay line stalled");
     if (const std::uint64_t lost = stats.overflowed + stats.send_errors; lost > 0) {
       found.push_back(fmt::format("{}: the delay line lost {} packets ({} refused by the uplink)",
                                   lane.device, lost, stats.send_errors));
