@@ -82,8 +82,8 @@ TEST(DelayLineClasses, HeldFramesKeepTheirTimeAndTheirFlowKeepsItsOrder) {
     ASSERT_EQ(from.send(target, &stamp, sizeof stamp), 0);
   };
   send(old_flow, 0);
-  ASSERT_TRUE(wait_until([&] { return nodes.line->stats().held_packets == 1; }));
-  EXPECT_EQ(count_of(*nodes.line, 1).held_packets, 1U);
+  ASSERT_TRUE(wait_until([&] { return nodes.line->stats().held_packets >= 1; }));
+  EXPECT_GE(count_of(*nodes.line, 1).held_packets, 1U);
   nodes.line->set_classes({line_class(1, delayed(100ms))});
   send(old_flow, 1);
   send(new_flow, 2);

@@ -206,9 +206,9 @@ TEST(DelayLinePath, MemoryIsBoundedAndWhatDoesNotFitIsCounted) {
   const OneWay got = measure_one_way(nodes.a, LineNodes::kA4, nodes.b, LineNodes::kB4, plan);
   EXPECT_GT(got.delays_ms.size(), 400U);  // 512 chunks, less those that wait for the next frame
   EXPECT_LE(got.delays_ms.size(), 512U);
-  const DelayLineStats stats = nodes.line->stats();
-  EXPECT_GE(stats.overflowed, got.lost());  // also of neighbour discovery, if that came by
-  EXPECT_EQ(stats.held_packets, 0U);
+  // Perhaps some of the kernel's own (multicast listener reports) are counted, too.
+  EXPECT_GE(nodes.line->stats().overflowed, got.lost());
+  EXPECT_TRUE(wait_until([&] { return nodes.line->stats().held_packets == 0; }));
   // Memory came back.
   plan.packets = 300;
   EXPECT_EQ(measure_one_way(nodes.a, LineNodes::kA4, nodes.b, LineNodes::kB4, plan).lost(), 0U);
