@@ -46,7 +46,7 @@ class BusError {
   }
 
  private:
-  sd_bus_error error_ = SD_BUS_ERROR_NULL;
+  sd_bus_error error_{};
 };
 
 // `is_bus`: a message bus is there, and not systemd itself at the other end.

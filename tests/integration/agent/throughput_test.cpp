@@ -29,7 +29,8 @@ class GoodputTest : public testing::Test {
     });
   }
   void cap(const std::string& rate) const {
-    a_.tc(fmt::format("class replace dev up0 parent 1: classid 1:1 htb rate {} burst 16k quantum 1514", rate));
+    a_.tc(fmt::format(
+        "class replace dev up0 parent 1: classid 1:1 htb rate {} burst 16k quantum 1514", rate));
   }
 
   TestNetns a_, b_;
