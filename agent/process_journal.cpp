@@ -133,7 +133,9 @@ Result<std::vector<std::string>> settle_process_journal(const std::string& state
     }
     if (!failed) {
       ZQ_CHECK(write_process_journal(state_dir, rest));
-      return tl::unexpected(std::move(failed).error().with_context("undoing a process fault"));
+      return fail(failed.error().code,
+                  "undoing a process fault: {}; put it right by hand, then delete {}",
+                  failed.error().message, journal_path(state_dir));
     }
   }
   ZQ_CHECK(remove_journal_file(state_dir));
