@@ -28,10 +28,10 @@ class ScopeReader {
       report_.add(ports_position(), "the fault names {} ranges of ports; expected at most {}",
                   ranges, kMaxPortRanges);
     }
-    if (ranges > 0 && scope_.protocol != 0 && scope_.protocol != IPPROTO_TCP &&
-        scope_.protocol != IPPROTO_UDP) {
-      report_.add(ports_position(),
-                  "ports belong to tcp and udp, but the fault is about another protocol");
+    if (ranges > 0 && scope_.protocol != 0 && !has_ports(scope_.protocol)) {
+      report_.add(
+          ports_position(),
+          "ports belong to tcp, udp and their like, but the fault is about another protocol");
     }
     return scope_;
   }

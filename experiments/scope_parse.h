@@ -1,7 +1,7 @@
 // Which packets of a border a fault is about:
 //
 //   protocol = "tcp"                    # tcp, udp, icmp (of both families), or a number
-//   ports = "2181,2888-3888"            # of tcp and udp, on either end
+//   ports = "2181,2888-3888"            # of tcp, udp and their like, on either end
 //   side_ports = ["5050", ""]           # on the first side and on the second; "" is any
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <string_view>
@@ -167,6 +168,12 @@ Status check_delay(const Impairment& impairment) {
 }
 
 }  // namespace
+
+bool has_ports(std::uint8_t protocol) {
+  static constexpr std::array kProtocols{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_UDPLITE,
+                                         IPPROTO_DCCP};
+  return std::find(kProtocols.begin(), kProtocols.end(), protocol) != kProtocols.end();
+}
 
 std::string to_string(const Scope& scope) {
   if (scope.everything()) return "all";

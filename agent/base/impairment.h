@@ -21,6 +21,9 @@ struct PortRange {
 
 inline constexpr std::size_t kMaxPortRanges = 8;  // of a scope, all three lists together
 
+// Whether packets of the protocol carry ports where TCP's do: TCP, UDP, SCTP, UDP-Lite, DCCP.
+[[nodiscard]] bool has_ports(std::uint8_t protocol);
+
 // Packets of a pair of groups that a fault is about; the default is all of them. Within a list one
 // range must match, and every list that is not empty must. Later fragments of a datagram carry no
 // ports, so that a scope with ports does not match them.

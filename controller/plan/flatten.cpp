@@ -101,6 +101,12 @@ void add_stretch(const Stretch& stretch, std::vector<FaultSegment>& segments) {
   if (segment.window.from < segment.window.until) segments.push_back(std::move(segment));
 }
 
+// Whether a flapping fault is on at all within the stretch.
+bool ever_on(const Ask& flapping, const Window& window) {
+  const Nanos into = (window.from - flapping.begin) % flapping.fault->period;
+  return into < flapping.fault->on || window.until - window.from > flapping.fault->period - into;
+}
+
 // The impairments of one border.
 class Impairments {
  public:
@@ -183,7 +189,7 @@ class Impairments {
                     flapping->fault->position.to_string(), ask->fault->position.to_string());
       }
     }
-    if (flapping != nullptr) {
+    if (flapping != nullptr && ever_on(*flapping, window)) {
       ZQ_TRY(const std::size_t all, combine_all(list));
       stretches_.push_back({scope, flapping, window, all});
     }

@@ -29,24 +29,15 @@ Ports intersect(const Ports& one, const Ports& other) {
 
 Ports or_any(const Ports& ports) { return ports.empty() ? any_port() : ports; }
 
-bool has_ports(const Scope& scope) {
+bool names_ports(const Scope& scope) {
   return !scope.ports.empty() || !scope.source_ports.empty() || !scope.destination_ports.empty();
-}
-
-bool is_of_ports(std::uint8_t protocol) {
-  return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
 }
 
 bool protocols_overlap(const Scope& one, const Scope& other) {
   if (one.protocol != 0 && other.protocol != 0) return one.protocol == other.protocol;
-  // Ports without a protocol are those of TCP and UDP.
-  if (one.protocol == 0 && has_ports(one) && other.protocol != 0) {
-    return is_of_ports(other.protocol);
-  }
-  if (other.protocol == 0 && has_ports(other) && one.protocol != 0) {
-    return is_of_ports(one.protocol);
-  }
-  return true;
+  const Scope& open = one.protocol == 0 ? one : other;
+  const std::uint8_t protocol = std::max(one.protocol, other.protocol);
+  return protocol == 0 || !names_ports(open) || has_ports(protocol);
 }
 
 }  // namespace
@@ -75,7 +66,7 @@ bool overlap(const Scope& one, const Scope& other) {
 }
 
 bool carries_connections(const Scope& scope) {
-  return scope.protocol == 0 || is_of_ports(scope.protocol);
+  return scope.protocol == 0 || scope.protocol == IPPROTO_TCP || scope.protocol == IPPROTO_UDP;
 }
 
 }  // namespace zq
