@@ -45,6 +45,24 @@ std::string default_db() {
   return configured != nullptr ? configured : "zonequake.db";
 }
 
+namespace {
+
+// Commands that were begun and whose undo was not.
+std::vector<ProcessRecord> undos_due(const std::vector<ProcessRecord>& steps) {
+  std::vector<ProcessRecord> due;
+  for (const ProcessRecord& step : steps) {
+    if (step.undo.empty() || !step.began_mono_ns) continue;
+    const bool undone = std::any_of(steps.begin(), steps.end(), [&](const ProcessRecord& other) {
+      return other.node == step.node && other.target == step.undo && other.done_mono_ns &&
+             other.error.empty() && *other.done_mono_ns >= *step.began_mono_ns;
+    });
+    if (!undone) due.push_back(step);
+  }
+  return due;
+}
+
+}  // namespace
+
 Result<Store> open_store(const std::string& path) {
   ZQ_TRY(Store store, Store::open(path));
   ZQ_TRY(const std::vector<RunRecord> interrupted, store.mark_interrupted());
@@ -55,6 +73,11 @@ Result<Store> open_store(const std::string& path) {
         "zonequake: run {} ({} {}) was interrupted: its controller is gone. Its nodes heal by "
         "themselves within the lease and orphan time; what it recorded is kept.\n",
         run.id, run.caveat, run.title);
+    ZQ_TRY(const std::vector<ProcessRecord> steps, store.processes(run.id));
+    for (const ProcessRecord& step : undos_due(steps)) {
+      fmt::print(stderr, "zonequake: its step '{}' on {} was begun and not undone; do it now: {}\n",
+                 step.step, step.node, step.undo);
+    }
     if (testbeds &&
         std::find(testbeds->begin(), testbeds->end(), run.cluster_name) != testbeds->end()) {
       fmt::print(
