@@ -119,6 +119,7 @@ std::vector<Launch> plan_agents(const Cluster& cluster, const std::string& agent
   std::vector<Launch> launches;
   for (const Node& node : cluster.nodes) {
     const std::string dir = layout.node_dir(node.name);
+    if (!node.has_agent()) continue;
     const std::string socket = dir + "/agent.sock";
     Launch launch;
     launch.node = node.name;

@@ -58,10 +58,10 @@ Result<Plan> make_plan(const Cluster& cluster, const testbed::TemplateContext& c
   ZQ_CHECK(testbed::check_names(cluster));
   ZQ_CHECK(check_agent_binary(context.agent_binary));
   for (const Node& node : cluster.nodes) {
-    if (node.agent.empty()) continue;
+    if (node.agent.empty() || !node.has_agent()) continue;
     return fail(ErrorCode::kInput,
                 "{}: node {} has an agent of its own, {}; in a testbed every node gets one: remove "
-                "'agent'",
+                "'agent', or say \"none\"",
                 node.position.to_string(), node.name, node.agent);
   }
   Plan plan;
@@ -227,9 +227,8 @@ struct Testbed::Impl {
     return info;
   }
   Status check_node(const std::string& node) const {
-    for (const Launch& agent : state.agents) {
-      if (agent.node == node) return {};
-    }
+    // Not every node has an agent, but each has a namespace.
+    if (std::ranges::find(state.netns, layout.node_netns(node)) != state.netns.end()) return {};
     return fail(ErrorCode::kInput, "the testbed {} has no node '{}'", layout.cluster, node);
   }
 };
