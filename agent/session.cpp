@@ -14,6 +14,17 @@ constexpr std::string_view kDisarmed = "disarmed";
 // What takes longer, like a unit that does not want to stop, is asked for again.
 constexpr Nanos kProcessPatience = std::chrono::seconds(8);
 
+// What the queues held at the heal comes out after it.
+Status add_held(std::vector<WindowEvidence>& evidence, const Gate& gate) {
+  ZQ_TRY(const auto now, gate.evidence());
+  for (std::size_t i = 0; i < std::min(evidence.size(), now.size()); ++i) {
+    evidence[i].held_dropped_packets = now[i].held_dropped_packets;
+    evidence[i].held_passed_packets = now[i].held_passed_packets;
+    evidence[i].last_held_ns = now[i].last_held_ns;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Session>> Session::open(SessionOptions options,
@@ -258,12 +269,15 @@ Result<zonequake::EvidenceReply> Session::read_evidence(const zonequake::Evidenc
   const std::lock_guard lock(mutex_);
   ZQ_TRY(Run* const run, held_by(request.run()));
   if (!run->healed_at) run->evidence = run->gate.evidence();
-  ZQ_TRY(const auto evidence, run->evidence);
+  ZQ_TRY(auto evidence, run->evidence);
+  if (run->healed_at) ZQ_CHECK(add_held(evidence, run->gate));
   ZQ_TRY(const auto counters, run->gate.counters());
   ZQ_TRY(const auto lease, run->gate.lease());
   zonequake::EvidenceReply reply;
   for (const auto& counter : counters) *reply.add_counters() = to_wire(counter);
   for (const auto& window : evidence) *reply.add_windows() = to_wire(window);
+  ZQ_TRY(const auto queues, run->gate.queues());
+  for (const auto& queue : queues) *reply.add_queues() = to_wire(queue);
   reply.set_lease_until_mono_ns(to_ns(lease.until));
   reply.set_lease_lapsed(lease.lapsed);
   return reply;
@@ -276,10 +290,12 @@ Result<zonequake::HealReply> Session::heal(const zonequake::HealRequest& request
   zonequake::HealReply reply;
   if (!run_) {  // no run, no fault
     reply.set_healed_mono_ns(to_ns(mono_now()));
+    reply.set_drained_mono_ns(reply.healed_mono_ns());
     return reply;
   }
   ZQ_CHECK(heal(*run_));
   reply.set_healed_mono_ns(to_ns(*run_->healed_at));
+  reply.set_drained_mono_ns(to_ns(*run_->healed_at + run_->gate.longest_drain()));
   return reply;
 }
 

@@ -76,6 +76,24 @@ zonequake::WindowEvidence to_wire(const WindowEvidence& evidence) {
   return message;
 }
 
+zonequake::QueueEvidence to_wire(const QueueState& state) {
+  zonequake::QueueEvidence message;
+  message.set_direction(to_wire(state.queue.direction));
+  message.set_group(state.queue.group);
+  message.set_impairment(state.queue.impairment_index);
+  message.set_lane(state.lane);
+  message.set_limit_packets(state.limit_packets);
+  message.set_burst_bytes(state.burst_bytes);
+  message.set_quantum_bytes(state.quantum_bytes);
+  message.set_drain_ns(state.drain.count());
+  message.set_sent_packets(state.sent_packets);
+  message.set_sent_bytes(state.sent_bytes);
+  message.set_dropped_packets(state.dropped_packets);
+  message.set_backlog_packets(state.backlog_packets);
+  message.set_discarded_packets(state.discarded_packets);
+  return message;
+}
+
 zonequake::PathsReply to_wire(const PathCounts& counts) {
   zonequake::PathsReply message;
   for (const auto& sent : counts.sent) {

@@ -10,6 +10,7 @@ namespace zq {
 [[nodiscard]] zonequake::Uplink to_wire(const Uplink& uplink);
 [[nodiscard]] zonequake::GateCounter to_wire(const GateCounter& counter);
 [[nodiscard]] zonequake::WindowEvidence to_wire(const WindowEvidence& evidence);
+[[nodiscard]] zonequake::QueueEvidence to_wire(const QueueState& state);
 [[nodiscard]] zonequake::PathsReply to_wire(const PathCounts& counts);
 
 }  // namespace zq

@@ -11,6 +11,7 @@
 #include "agent/base/netns.h"
 #include "agent/dataplane/clock.h"
 #include "agent/dataplane/gate_object.h"
+#include "agent/dataplane/gate_queues.h"
 #include "agent/dataplane/hooks.h"
 #include "agent/dataplane/journal.h"
 #include "agent/dataplane/links.h"
@@ -69,9 +70,11 @@ bool any_segment(const GateProgramme& programme, Treatment treatment) {
 }  // namespace
 
 struct Gate::Impl {
-  Impl(NetlinkSocket opened, GateObject loaded, std::uint32_t groups_in, std::string directory)
+  Impl(NetlinkSocket opened, GateObject loaded, GateQueues made, std::uint32_t groups_in,
+       std::string directory)
       : socket(std::move(opened)),
         object(std::move(loaded)),
+        queues(std::move(made)),
         programme(object.programme_maps()),
         groups(groups_in),
         state_dir(std::move(directory)) {}
@@ -88,6 +91,7 @@ struct Gate::Impl {
 
   NetlinkSocket socket;
   GateObject object;
+  GateQueues queues;
   Programme programme;
   std::uint32_t groups;
   std::unique_ptr<Rejector> rejector;  // from the first programme that rejects on
@@ -124,6 +128,10 @@ Status Gate::Impl::attach() {
 
 Status Gate::Impl::detach() {
   if (devices.empty()) return {};
+  // The lanes go while the gate still knows what comes out of them; nothing new is put in.
+  ZQ_CHECK(programme.heal(mono_now()));
+  ZQ_CHECK(queues.remove());
+  rejector.reset();
   ZQ_TRY(const auto removed, remove_gate(socket, devices));
   ZQ_CHECK(remove_journal(state_dir));
   devices.clear();
@@ -132,11 +140,11 @@ Status Gate::Impl::detach() {
 
 Status Gate::Impl::load(const GateProgramme& wanted) {
   ZQ_CHECK(check_programme(wanted, groups));
-  if (std::ranges::any_of(wanted.impairments, &Impairment::queues)) {
-    return fail(ErrorCode::kRefused, "programme: this gate has no queues to delay packets in");
-  }
+  ZQ_CHECK(queues.prepare(socket, object, wanted));
   if (any_segment(wanted, Treatment::kReject)) ZQ_CHECK(start_rejector());
-  return programme.load(wanted, [](const GateRule&, std::uint32_t) { return std::uint16_t{0}; });
+  return programme.load(wanted, [this](const GateRule& rule, std::uint32_t impairment_index) {
+    return queues.class_of(rule, impairment_index);
+  });
 }
 
 Status Gate::Impl::start_rejector() {
@@ -181,6 +189,8 @@ Result<std::vector<std::string>> Gate::Impl::violations() {
   }
   ZQ_TRY(const auto foreign, ahead());
   for (const std::string& name : foreign) found.push_back(name + " stands ahead of the gate");
+  ZQ_TRY(const auto of_queues, queues.violations());
+  found.insert(found.end(), of_queues.begin(), of_queues.end());
   return found;
 }
 
@@ -203,8 +213,9 @@ Result<Gate> Gate::attach(const GateConfig& config, const std::string& state_dir
   ZQ_TRY(auto socket, NetlinkSocket::open());
   ZQ_TRY(auto devices, survey(socket, config.uplinks));
   ZQ_TRY(auto object, GateObject::load(config));
-  auto impl =
-      std::make_unique<Impl>(std::move(socket), std::move(object), config.groups, state_dir);
+  ZQ_TRY(auto queues, GateQueues::make(config.uplinks, object));
+  auto impl = std::make_unique<Impl>(std::move(socket), std::move(object), std::move(queues),
+                                     config.groups, state_dir);
   ZQ_TRY(impl->netns_inode, current_netns_inode());
   ZQ_TRY(impl->boot_id, current_boot_id());
   ZQ_TRY(impl->netns, open_netns("/proc/thread-self/ns/net"));
@@ -250,6 +261,8 @@ Result<Gate::Lease> Gate::lease() const {
 
 Result<std::vector<GateCounter>> Gate::counters() const { return impl_->object.counters(); }
 Result<std::vector<WindowEvidence>> Gate::evidence() const { return impl_->programme.evidence(); }
+Result<std::vector<QueueState>> Gate::queues() const { return impl_->queues.state(); }
+Nanos Gate::longest_drain() const { return impl_->queues.longest_drain(); }
 Result<std::vector<std::string>> Gate::violations() const { return impl_->violations(); }
 Status Gate::detach() { return impl_->detach(); }
 

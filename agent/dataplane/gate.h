@@ -17,6 +17,7 @@
 #include "agent/base/ip.h"
 #include "agent/base/time.h"
 #include "agent/dataplane/gate_rule.h"
+#include "agent/dataplane/shaper.h"
 #include "agent/dataplane/uplink.h"
 
 namespace zq {
@@ -120,6 +121,9 @@ class Gate {
   // Swaps the whole programme in one step; a packet sees the old or the new one, and none sees the
   // old one after the return. Evidence starts anew. kInput when the programme contradicts itself.
   // Segments may overlap: the first of a rule that is in force and matches decides.
+  // Where impairments need queues, these are made before the programme is in force, and stay.
+  // kRefused when the kernel lacks what they need, and when foreign filters behind the gate would
+  // not see packets that are queued (named).
   // A programme without segments heals: the windows in force end now and those to come are dropped,
   // while the evidence of the last programme stays readable and goes on to record what passes.
   Status load(const GateProgramme& programme);
@@ -138,6 +142,10 @@ class Gate {
 
   [[nodiscard]] Result<std::vector<GateCounter>> counters() const;
   [[nodiscard]] Result<std::vector<WindowEvidence>> evidence() const;
+  // Of every queue since attach(), also after detach().
+  [[nodiscard]] Result<std::vector<QueueState>> queues() const;
+  // How long packets may stay in the queues that there are: by then all that went in before is out.
+  [[nodiscard]] Nanos longest_drain() const;
 
   // Reasons why the gate can no longer be trusted: a filter of ours is gone, something foreign
   // stands ahead of it, a device went away. Empty = all well. Looks at the kernel each time
@@ -145,7 +153,8 @@ class Gate {
   // (monitor.h) for events in between.
   [[nodiscard]] Result<std::vector<std::string>> violations() const;
 
-  // Removes everything that attach() made. Idempotent.
+  // Removes everything that was made. Where there are queues, it heals, and waits until they are
+  // empty: for longest_drain() and a second, at most 65 s. Idempotent.
   Status detach();
 
  private:

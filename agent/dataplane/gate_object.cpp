@@ -241,6 +241,16 @@ Programme::Maps GateObject::programme_maps() const {
 
 int GateObject::rejects_fd() const { return bpf_map__fd(skeleton_->maps.zq_rejects); }
 
+int GateObject::line_fd() const { return bpf_map__fd(skeleton_->maps.zq_line); }
+
+ShaperPrograms GateObject::shaper_programs() const {
+  return {.steer_egress_fd = bpf_program__fd(skeleton_->progs.zq_steer_egress),
+          .steer_ingress_fd = bpf_program__fd(skeleton_->progs.zq_steer_ingress),
+          .class_fd = bpf_program__fd(skeleton_->progs.zq_class)};
+}
+
+void GateObject::set_egress_lane(zq_lane lane) const { skeleton_->bss->egress_lane = lane; }
+
 Result<zq_renewal> GateObject::run_lease(std::uint64_t length_ns) const {
   std::array<std::uint8_t, ZQ_REQUEST_OFFSET + sizeof length_ns> packet{};
   std::memcpy(packet.data() + ZQ_REQUEST_OFFSET, &length_ns, sizeof length_ns);

@@ -11,6 +11,7 @@
 #include "agent/dataplane/bpf/gate_shared.h"
 #include "agent/dataplane/gate.h"
 #include "agent/dataplane/programme.h"
+#include "agent/dataplane/shaper.h"
 
 struct gate;
 
@@ -29,6 +30,9 @@ class GateObject {
   [[nodiscard]] std::uint32_t program_id(FlowDirection direction) const;
   [[nodiscard]] Programme::Maps programme_maps() const;
   [[nodiscard]] int rejects_fd() const;  // ring buffer of zq_rejected
+  [[nodiscard]] int line_fd() const;     // liveness of the delay line
+  [[nodiscard]] ShaperPrograms shaper_programs() const;
+  void set_egress_lane(zq_lane lane) const;
 
   // Runs the lease program in the kernel: a length of 0 ends the lease.
   [[nodiscard]] Result<zq_renewal> run_lease(std::uint64_t length_ns) const;

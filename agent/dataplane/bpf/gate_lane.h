@@ -13,7 +13,8 @@ static __always_inline __u32 stamp_of(const struct __sk_buff* skb) {
 
 // The egress lane is there, and served.
 static __always_inline bool lane_alive(__u32 direction, __u64 now) {
-  if (direction != ZQ_EGRESS || !egress_lane_is_tap) return true;
+  if (direction != ZQ_EGRESS || egress_lane == ZQ_LANE_IFB) return true;
+  if (egress_lane == ZQ_LANE_CHANGING) return false;
   __u32 zero = 0;
   volatile __u64* alive_until = bpf_map_lookup_elem(&zq_line, &zero);
   return alive_until && now < *alive_until;
@@ -41,7 +42,7 @@ int zq_steer_egress(struct __sk_buff* skb) {
   }
   if (stamp != ZQ_STAMP_QUEUE) return NO_MATCH;
   const __u32 class_id = skb->tc_index & ZQ_CLASS_MASK;
-  if (egress_lane_is_tap && !tag_for_line(skb)) {
+  if (egress_lane != ZQ_LANE_IFB && !tag_for_line(skb)) {
     skb->tc_index = 0;
     return NO_MATCH;
   }

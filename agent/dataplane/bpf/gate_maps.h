@@ -13,8 +13,7 @@ const volatile __u32 exemptions = 0;
 const volatile struct zq_exemption exemption[ZQ_MAX_EXEMPTIONS] = {};
 const volatile __u32 uplink_slot[ZQ_MAX_UPLINKS] = {};  // device index by the delay line's slot
 
-// Set while running: the egress lane is a TAP device with the delay line behind it.
-volatile __u32 egress_lane_is_tap = 0;
+volatile __u32 egress_lane = ZQ_LANE_IFB;  // set while running
 // Rejected packets of which no event could be made.
 volatile __u64 rejects_unheard = 0;
 

@@ -28,6 +28,9 @@
 #define ZQ_LINE_MARK 0x7a716c00U
 #define ZQ_REPLY_MARK 0x7a717200U
 
+/* What the egress lane is. While it changes nothing is steered into it. */
+enum zq_lane { ZQ_LANE_IFB = 0, ZQ_LANE_TAP = 1, ZQ_LANE_CHANGING = 2 };
+
 enum zq_direction { ZQ_EGRESS = 0, ZQ_INGRESS = 1, ZQ_DIRECTIONS = 2 };
 
 /* What lease_renew returns. */

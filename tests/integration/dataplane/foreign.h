@@ -23,11 +23,10 @@ inline UniqueFd foreign_program(bpf_prog_type type, const char* name, int verdic
   return fd;
 }
 
-// Attaches a BPF filter of somebody else's.
-inline void add_foreign_filter(const TwoNodes& nodes, FlowDirection direction, unsigned priority,
-                               const char* name) {
-  const UniqueFd program = foreign_program(BPF_PROG_TYPE_SCHED_CLS, "other", -1);
-  nodes.a.run([&] {
+// Attaches a direct-action BPF filter to a node's uplink.
+inline void add_filter(const TestNetns& node, FlowDirection direction, unsigned priority,
+                       const char* name, const UniqueFd& program) {
+  node.run([&] {
     auto socket = value_of(NetlinkSocket::open());
     tcmsg header{};
     header.tcm_ifindex = static_cast<int>(::if_nametoindex("up0"));
@@ -44,6 +43,13 @@ inline void add_foreign_filter(const TwoNodes& nodes, FlowDirection direction, u
     const NetlinkAnswer answer = socket.request(message);
     if (!answer.ok()) throw std::runtime_error(answer.text);
   });
+}
+
+// Attaches a BPF filter of somebody else's.
+inline void add_foreign_filter(const TwoNodes& nodes, FlowDirection direction, unsigned priority,
+                               const char* name) {
+  add_filter(nodes.a, direction, priority, name,
+             foreign_program(BPF_PROG_TYPE_SCHED_CLS, "other", -1));
 }
 
 }  // namespace zq::test
