@@ -59,7 +59,7 @@ class DelayLine {
 
   // Replaces the classes as a whole; frames already held keep the time they were given. A frame of
   // an unknown class goes on at once. Frames that are read after the return are held by the new
-  // classes. One caller at a time.
+  // classes. Not at the same time as itself or class_counts().
   void set_classes(const std::vector<QueueClass>& classes);
   [[nodiscard]] unsigned device_index() const;
   [[nodiscard]] DelayLineStats stats() const;

@@ -24,6 +24,8 @@ Result<FramePool> FramePool::make(std::uint64_t max_bytes) {
   if (memory == MAP_FAILED) {
     return fail_errno(errno, fmt::format("reserving {} MiB for held packets", size >> 20));
   }
+  // After a fork each first write would copy its page, while packets wait.
+  (void)::madvise(memory, size, MADV_DONTFORK);
   // Where locking is not granted, swapping may make packets late, and lateness is recorded.
   (void)::mlock2(memory, size, MLOCK_ONFAULT);
   (void)::mlock(memory, std::min(size, kResidentBytes));
