@@ -24,11 +24,17 @@ struct AgentEndpoint {
   std::string address;  // "unix:/path" or "host:port"; empty = the node has no agent
 };
 
-// Agent's monotonic clock = controller's + offset, give or take the uncertainty (half the smallest
-// round trip of the recent exchanges).
+// Agent's monotonic clock = controller's + offset, give or take the uncertainty, at an instant of
+// the controller's clock. Clocks drift apart, so the further away another instant is, the less is
+// known.
 struct ClockEstimate {
   Nanos offset{};
   Nanos uncertainty{};
+  MonoTime instant{};
+  double drift = 0;  // of the offset, per time: 1e-6 = 1 ppm
+  double drift_uncertainty = 0;
+
+  [[nodiscard]] ClockEstimate at(MonoTime other) const;
 };
 
 struct AgentHealth {

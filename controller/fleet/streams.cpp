@@ -18,7 +18,7 @@ void HeartbeatStream::beat() {
 AgentHealth HeartbeatStream::health() const {
   const std::lock_guard lock(state_mutex_);
   AgentHealth result = health_;
-  result.clock = clock_.estimate();
+  result.clock = clock_.estimate(mono_now());
   return result;
 }
 

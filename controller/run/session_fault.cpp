@@ -13,12 +13,15 @@ Status RunSession::fire() {
   const MonoTime fault_at = mono_now() + options_.lead;
   fault_at_ = fault_at;
   record_.fault_mono_ns = to_ns(fault_at);
-  const std::vector<ClockEstimate> clock = clocks();
+  std::vector<ClockEstimate> clock = clocks();
+  // What is known of T, not of now: clocks drift until then.
+  for (ClockEstimate& estimate : clock) estimate = estimate.at(fault_at);
+  record_.uncertainty_ns = 0;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    record_.uncertainty_ns = std::max(record_.uncertainty_ns, clock[i].uncertainty.count());
     nodes_[i].clock_offset_ns = clock[i].offset.count();
     nodes_[i].clock_uncertainty_ns = clock[i].uncertainty.count();
   }
-  record_.uncertainty_ns = uncertainty().count();
   ZQ_CHECK(store_.update_run(record_));
   ZQ_CHECK(store_.put_nodes(record_.id, nodes_));
 

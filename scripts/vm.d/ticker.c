@@ -1,5 +1,5 @@
-// Wakes every N us. The virtual clock jumps to the next timer whenever the guest is idle, also while
-// it waits for the host's disk: this bounds each jump.
+// Wakes every N us. The virtual clock jumps to the next timer whenever the guest is idle, also
+// while it waits for the host's disk: this bounds each jump.
 #include <stdlib.h>
 #include <time.h>
 
