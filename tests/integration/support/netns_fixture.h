@@ -72,16 +72,13 @@ class TempDir {
 
 class TestNetns {
  public:
-  TestNetns() : name_(unique_name("zqt")) {
+  TestNetns() : name_(unique_name("zqt")), owned_(true) {
     shell("ip netns add " + name_);
-    auto fd = open_netns(name_);
-    if (!fd) {
-      remove();
-      throw std::runtime_error(fd.error().message);
-    }
-    fd_ = std::move(*fd);
+    open();
     ip("link set lo up");
   }
+  // A namespace under /run/netns that somebody else made and removes.
+  explicit TestNetns(std::string name) : name_(std::move(name)) { open(); }
   TestNetns(const TestNetns&) = delete;
   TestNetns& operator=(const TestNetns&) = delete;
   ~TestNetns() { remove(); }
@@ -125,9 +122,20 @@ class TestNetns {
     });
     if (!status) throw std::runtime_error(status.error().message);
   }
-  void remove() const { (void)std::system(("ip netns del " + name_).c_str()); }
+  void open() {
+    auto fd = open_netns(name_);
+    if (!fd) {
+      remove();
+      throw std::runtime_error(fd.error().message);
+    }
+    fd_ = std::move(*fd);
+  }
+  void remove() const {
+    if (owned_) (void)std::system(("ip netns del " + name_).c_str());
+  }
 
   std::string name_;
+  bool owned_ = false;
   UniqueFd fd_;
 };
 
