@@ -328,25 +328,28 @@ Result<std::vector<std::string>> Testbed::environment() const {
 Status Testbed::check_environment(const Cluster& cluster) const {
   ZQ_TRY(const auto addresses, testbed::plan_addresses(cluster));
   ZQ_TRY(const auto stated, testbed::plan_environment(cluster, addresses));
-  const auto& built = impl_->state.environment;
-  std::optional<WanConfig> running;
-  if (built) {
-    ZQ_TRY(running, testbed::environment_of(*built));
+  std::optional<WanConfig> built;
+  if (impl_->state.environment) {
+    ZQ_TRY(built, testbed::environment_of(*impl_->state.environment));
   }
-  const std::string remedy = fmt::format(
-      "take it down and up again: zonequake testbed down --name {0}, then zonequake "
-      "testbed up --cluster {1}",
-      cluster.name, cluster.path);
-  if (stated != running) {
-    return fail(ErrorCode::kRefused, "the testbed {} was built with other links than {} has; {}",
-                cluster.name, cluster.path, remedy);
+  if (stated != built) {
+    return fail(ErrorCode::kRefused,
+                "the testbed {0} was built with other links than {1} has; take it down and up "
+                "again: zonequake testbed down --name {0}, then zonequake testbed up --cluster {1}",
+                cluster.name, cluster.path);
   }
-  if (!built || impl_->info_of(*built).alive) return {};
-  const std::string& log = built->request.output;
+  return environment_alive();
+}
+
+Status Testbed::environment_alive() const {
+  const auto& environment = impl_->state.environment;
+  if (!environment || impl_->info_of(*environment).alive) return {};
+  const std::string& log = environment->request.output;
   return fail(ErrorCode::kUnavailable,
-              "the environment of the testbed {} has ended, so that its zones are no longer apart; "
-              "{} says: {}; {}",
-              cluster.name, log, testbed::tail_of(log), remedy);
+              "the environment of the testbed {0} has ended, so that nothing is between its zones "
+              "any more; {1} says: {2}; take the testbed down and up again: zonequake testbed "
+              "down --name {0}",
+              impl_->layout.cluster, log, testbed::tail_of(log));
 }
 
 Result<int> Testbed::exec(const std::string& node, const std::vector<std::string>& argv) const {

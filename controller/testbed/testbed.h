@@ -55,8 +55,9 @@ class Testbed {
 
   // The links that the testbed was built with, a line each.
   [[nodiscard]] Result<std::vector<std::string>> environment() const;
-  // kRefused when the cluster file has other links than the testbed was built with, kUnavailable
-  // when what impairs them has died: packets between the zones then pass untouched.
+  // kUnavailable when what keeps the links up has died: packets between the zones pass untouched.
+  [[nodiscard]] Status environment_alive() const;
+  // The same, and kRefused when the cluster file has other links than the testbed was built with.
   [[nodiscard]] Status check_environment(const Cluster& cluster) const;
 
   // Runs a command inside a node's network namespace with the caller's terminal; its exit code.
