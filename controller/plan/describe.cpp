@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/wan/config.h"
 #include "controller/plan/describe_faults.h"
 #include "controller/plan/faults.h"
 #include "controller/plan/plan.h"
@@ -68,6 +69,12 @@ std::string describe_plan(const Plan& plan, const Cluster& cluster, const Experi
     for (const auto& [name, nodes] : plan.selections) {
       text += fmt::format("  {} = {}\n", name,
                           list_nodes(cluster, {nodes.begin(), nodes.end()}, kNamesShown));
+    }
+  }
+  if (cluster.testbed && !cluster.testbed->links.empty()) {
+    text += "\nBetween the zones of the testbed all the time, faults or not\n";
+    for (const TestbedLink& link : cluster.testbed->links) {
+      text += fmt::format("  {}\n", describe_link(link.a, link.b, link.impairment));
     }
   }
   text += "\nPackets, relative to the fault's instant T\n" + describe_borders(plan);

@@ -185,6 +185,13 @@ std::string plan_to_json(const Plan& plan, const Cluster& cluster) {
   }
   json selections = json::object();
   for (const auto& [name, nodes] : plan.selections) selections[name] = names(cluster, nodes);
+  json environment = json::array();
+  if (cluster.testbed) {
+    for (const TestbedLink& link : cluster.testbed->links) {
+      environment.push_back(
+          {{"between", {link.a, link.b}}, {"impairment", to_string(link.impairment)}});
+    }
+  }
   const BlastRadius& blast = plan.blast;
   const json document = {{"cluster", cluster.name},
                          {"groups", std::move(groups)},
@@ -194,6 +201,7 @@ std::string plan_to_json(const Plan& plan, const Cluster& cluster) {
                          {"phases", phases_json(plan, cluster)},
                          {"processes", processes_json(plan, cluster)},
                          {"selections", std::move(selections)},
+                         {"environment", std::move(environment)},
                          {"fault_end_ns", plan.fault_end().count()},
                          {"blast",
                           {{"zones_cut", blast.zones_cut},

@@ -111,6 +111,21 @@ TEST(DescribePlan, LongListsAreCutShort) {
   EXPECT_THAT(text, testing::HasSubstr("  all pass untouched\n"));
 }
 
+TEST(DescribePlan, TellsWhatIsBetweenTheZonesOfATestbedAnyway) {
+  Cluster cluster = three_zones();
+  const Experiment quiet = experiment({});
+  const auto plan = plan_of(cluster, quiet);
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(describe_plan(*plan, cluster, quiet), testing::Not(testing::HasSubstr("testbed")));
+  Impairment far;
+  far.delay = std::chrono::milliseconds(50);
+  cluster.testbed = TestbedSpec{"recipe.toml", {{"a", "b", far, {}}}, {}};
+  EXPECT_THAT(describe_plan(*plan, cluster, quiet), testing::HasSubstr("  a <-> b: delay 50ms\n"));
+  const auto document = nlohmann::json::parse(plan_to_json(*plan, cluster));
+  EXPECT_EQ(document["environment"],
+            nlohmann::json::parse(R"([{"between": ["a", "b"], "impairment": "delay 50ms"}])"));
+}
+
 TEST(EvaluateNumber, CalculatesAndRefusesWhatIsNotANumber) {
   const std::map<std::string, double> timers{{"lease", 2}};
   EXPECT_DOUBLE_EQ(*evaluate_number(seconds("lease * 3 + 1m - 500ms"), timers), 65.5);
