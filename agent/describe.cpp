@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "agent/capabilities.h"
+#include "agent/wire.h"
 
 namespace zq {
 
@@ -24,6 +25,25 @@ Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers) {
   ZQ_TRY(result.ahead, filters_ahead(result.uplinks));
   ZQ_TRY(result.dump, dump_network(result.uplinks));
   return result;
+}
+
+zonequake::DescribeReply to_wire(const NodeDescription& description) {
+  zonequake::DescribeReply reply;
+  reply.set_version(ZQ_VERSION);
+  reply.set_kernel(description.kernel);
+  reply.set_boot_id(description.boot_id);
+  for (const auto& uplink : description.uplinks) *reply.add_uplinks() = to_wire(uplink);
+  reply.mutable_missing()->Add(description.missing.begin(), description.missing.end());
+  for (const auto& capability : description.capabilities) {
+    auto* const out = reply.add_capabilities();
+    out->set_name(capability.name);
+    out->set_present(capability.present);
+    out->set_text(capability.text);
+  }
+  reply.mutable_ahead()->Add(description.ahead.begin(), description.ahead.end());
+  reply.set_dump(description.dump);
+  reply.set_mono_ns(to_ns(mono_now()));
+  return reply;
 }
 
 }  // namespace zq

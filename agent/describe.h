@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "agent.pb.h"
 #include "agent/base/error.h"
 #include "agent/base/ip.h"
 #include "agent/dataplane/capability_report.h"
@@ -24,5 +25,7 @@ struct NodeDescription {
 // Uplinks are those that lead to the peers; none without peers. In the calling thread's network
 // namespace.
 Result<NodeDescription> describe_node(const std::vector<IpAddress>& peers);
+// Without what only a serving agent knows: protocol, node, holder.
+[[nodiscard]] zonequake::DescribeReply to_wire(const NodeDescription& description);
 
 }  // namespace zq

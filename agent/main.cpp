@@ -1,5 +1,6 @@
 // The zonequake-agent command.
 #include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
 #include <sched.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -75,7 +76,7 @@ Status run_environment(const WanOptions& options, const std::string& netns) {
   return run_wan(options);
 }
 
-Status run_describe(const std::vector<std::string>& texts, const std::string& netns) {
+Status run_describe(const std::vector<std::string>& texts, const std::string& netns, bool json) {
   ZQ_CHECK(enter_netns(netns));
   std::vector<IpAddress> peers;
   for (const auto& text : texts) {
@@ -83,6 +84,14 @@ Status run_describe(const std::vector<std::string>& texts, const std::string& ne
     peers.push_back(peer);
   }
   ZQ_TRY(const auto node, describe_node(peers));
+  if (json) {
+    std::string text;
+    if (!google::protobuf::util::MessageToJsonString(to_wire(node), &text).ok()) {
+      return fail(ErrorCode::kInternal, "the description cannot be written as JSON");
+    }
+    fmt::print("{}\n", text);
+    return {};
+  }
   fmt::print("version  {}\nkernel   {}\nboot     {}\n", ZQ_VERSION, node.kernel, node.boot_id);
   const auto clock = check_kernel_clock();
   fmt::print("clock    {}\n", clock ? "the kernel's" : clock.error().message);
@@ -116,6 +125,7 @@ int run(int argc, char** argv) {
   std::string netns;
   std::string level = "info";
   std::vector<std::string> peers;
+  bool json = false;
   CanaryOptions canary;
 
   CLI::App app(
@@ -152,7 +162,8 @@ int run(int argc, char** argv) {
   auto* const describe = app.add_subcommand("describe", "Prints what this node can do");
   describe->add_option("--peer", peers, "Addresses of other nodes: prints the uplinks to them");
   describe->add_option("--netns", netns, "Network namespace: a name under /run/netns, or a path");
-  describe->callback([&] { exit_code = finish(run_describe(peers, netns)); });
+  describe->add_flag("--json", json, "As JSON, like the answer to a controller");
+  describe->callback([&] { exit_code = finish(run_describe(peers, netns, json)); });
 
   std::string life;
   auto* const guard = app.add_subcommand("guard")->group("");  // run by the agent itself

@@ -85,23 +85,10 @@ grpc::Status AgentService::Describe(grpc::ServerContext* /*context*/,
   }
   auto description = describe_node(peers);
   if (!description) return to_status(description.error());
+  *reply = to_wire(*description);
   reply->set_protocol(kProtocol);
-  reply->set_version(ZQ_VERSION);
   reply->set_node(node_);
   reply->set_holder(session_.holder());
-  reply->set_kernel(description->kernel);
-  reply->set_boot_id(description->boot_id);
-  for (const auto& uplink : description->uplinks) *reply->add_uplinks() = to_wire(uplink);
-  reply->mutable_missing()->Add(description->missing.begin(), description->missing.end());
-  for (const auto& capability : description->capabilities) {
-    auto* const out = reply->add_capabilities();
-    out->set_name(capability.name);
-    out->set_present(capability.present);
-    out->set_text(capability.text);
-  }
-  reply->mutable_ahead()->Add(description->ahead.begin(), description->ahead.end());
-  reply->set_dump(description->dump);
-  reply->set_mono_ns(to_ns(mono_now()));
   return grpc::Status::OK;
 }
 

@@ -1,13 +1,17 @@
 #include "controller/cli/doctor_command.h"
 
+#include <fcntl.h>
+#include <google/protobuf/util/json_util.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <optional>
 
+#include "agent/base/unique_fd.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/inputs.h"
 #include "controller/fleet/fleet.h"
@@ -65,28 +69,52 @@ Result<int> examine_cluster(const DoctorArguments& arguments) {
   return complete ? kExitPassed : kExitUndecided;
 }
 
-// The agent's own words: it knows what it needs, and runs with the caller's rights.
+// What the agent prints of this machine: it knows what it needs, and runs with the caller's rights.
+Result<std::string> ask_agent(const std::string& agent) {
+  std::array<int, 2> ends{-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "making a pipe");
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return fail_errno(errno, "starting " + agent);
+  if (child == 0) {
+    ::dup2(write_end.get(), STDOUT_FILENO);
+    ::execl(agent.c_str(), agent.c_str(), "describe", "--json", nullptr);
+    ::_exit(kExitInternal);
+  }
+  write_end.reset();
+  std::string text;
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t got = ::read(read_end.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
+  return fail(ErrorCode::kInternal, "{} describe did not succeed", agent);
+}
+
 Result<int> examine_this_machine(const DoctorArguments& arguments) {
   std::error_code error;
   if (!std::filesystem::exists(arguments.agent, error)) {
     return fail(ErrorCode::kInput, "{} does not exist; build zonequake-agent, or say --agent PATH",
                 arguments.agent);
   }
-  std::fflush(stdout);
-  const pid_t child = ::fork();
-  if (child < 0) return fail_errno(errno, "starting " + arguments.agent);
-  if (child == 0) {
-    ::execl(arguments.agent.c_str(), arguments.agent.c_str(), "describe",
-            arguments.json ? "--json" : nullptr, nullptr);
-    ::_exit(127);
+  ZQ_TRY(const std::string text, ask_agent(arguments.agent));
+  NodeDiagnosis node{.node = "this machine", .address = arguments.agent, .error = {}, .reply = {}};
+  if (!google::protobuf::util::JsonStringToMessage(text, &node.reply).ok()) {
+    return fail(ErrorCode::kInternal,
+                "{} describes this machine in an unknown way; is it of the same version?",
+                arguments.agent);
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) == 127) {
-    return fail(ErrorCode::kInternal, "{} did not end as it should", arguments.agent);
-  }
-  return WEXITSTATUS(status);
+  node.reply.set_node(node.node);
+  const std::vector<NodeDiagnosis> nodes{node};
+  fmt::print("{}", arguments.json ? diagnosis_json(nodes) : render_diagnosis(nodes));
+  return node.problems().empty() ? kExitPassed : kExitUndecided;
 }
 
 }  // namespace
