@@ -87,7 +87,9 @@ bool as_expected(const PathRecord& path) {
 }
 
 void add(Crossing& crossing, const PathRecord& path) {
-  const std::uint64_t sent = path.expected_cut ? path.sent_in_window : path.sent;
+  // Senders do not know of cuts of a part of the traffic as windows of theirs.
+  const std::uint64_t sent =
+      path.expected_cut && path.sent_in_window > 0 ? path.sent_in_window : path.sent;
   ++crossing.paths;
   crossing.sent += sent;
   crossing.received += path.received;

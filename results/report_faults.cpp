@@ -32,6 +32,12 @@ std::string tolerance(const MeasurementRecord& one) {
   return fmt::format("{:.3f} .. {:.3f}", one.low, one.high);
 }
 
+// Nearly all of them are faults' phases.
+std::string phase_of(const std::string& stage) {
+  constexpr std::string_view kDuring = "during:";
+  return stage.starts_with(kDuring) ? stage.substr(kDuring.size()) : stage;
+}
+
 std::string name_of(const std::string& quantity) {
   if (quantity == "rate_mbps") return "throughput";
   return quantity.substr(0, quantity.find('_'));
@@ -89,11 +95,16 @@ std::string render_measurements(const RunReport& report) {
                {"Samples", Align::kRight},
                {"Within"},
                {"Worst pair"}});
+  std::size_t untouched = 0;  // comparisons of what nobody asked to change, and nobody has
   for (const auto& [key, border] : borders) {
     const auto& [stage, from, to, quantity, asked] = key;
     const MeasurementRecord& worst = *border.worst;
     const bool all = border.within == border.pairs;
-    table.add({{stages[stage]},
+    if (all && asked == 0) {
+      untouched += border.pairs;
+      continue;
+    }
+    table.add({{phase_of(stages[stage])},
                {from},
                {to},
                {name_of(quantity)},
@@ -106,10 +117,18 @@ std::string render_measurements(const RunReport& report) {
                 all                    ? Style::kGood
                 : worst.within == "no" ? Style::kBad
                                        : Style::kWarning},
-               {fmt::format("{} -> {} {}", worst.from, worst.to, worst.address)}});
+               {fmt::format("{} -> {}", worst.from, worst.to)}});
   }
-  return report.heading("Asked against measured: the worst pair of each border and direction") +
-         table.render(report.width, report.color);
+  std::string text =
+      report.heading("Asked against measured: the worst pair of each border and direction");
+  if (!table.empty()) text += table.render(report.width, report.color);
+  if (untouched > 0) {
+    text += fmt::format(
+        "  {} of {} comparisons where nothing was asked for (before, during, after), "
+        "all within tolerance\n",
+        untouched, report.measurements.size());
+  }
+  return text;
 }
 
 std::string render_impairments(const RunReport& report) {

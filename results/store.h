@@ -100,7 +100,7 @@ struct QueueRecord {
   std::uint64_t limit_packets = 0, burst_bytes = 0, quantum_bytes = 0;
   std::int64_t drain_ns = 0;
   std::uint64_t sent_packets = 0, sent_bytes = 0;
-  std::uint64_t dropped_packets = 0;    // because the queue was full
+  std::uint64_t dropped_packets = 0;    // nobody asked for: a cap's own drops are not among them
   std::uint64_t backlog_packets = 0;    // still in it when it was read
   std::uint64_t discarded_packets = 0;  // still in it when it was removed
 };

@@ -118,7 +118,7 @@ Findings assess_paths(const std::vector<PathRecord>& records) {
       } else if (record.received > 0) {
         findings.invalid.push_back(fmt::format("{}: {} packets arrived on {}, which is cut",
                                                record.stage, record.received, path_name(record)));
-      } else if (record.sent_in_window == 0) {
+      } else if (record.sent == 0) {
         findings.inconclusive.push_back(
             fmt::format("{}: nothing was sent on {}, so nothing proves the cut", record.stage,
                         path_name(record)));
@@ -239,8 +239,7 @@ Findings assess_counters(const std::string& node, const zonequake::EvidenceReply
 Findings assess_queues(const std::vector<QueueRecord>& queues) {
   Findings findings;
   for (const QueueRecord& queue : queues) {
-    // A full queue is what a cap on the rate does to those who send more.
-    if (queue.dropped_packets == 0 || queue.rate_bps > 0) continue;
+    if (queue.dropped_packets == 0) continue;  // what a cap on the rate drops is not among them
     findings.invalid.push_back(fmt::format(
         "{}: the queue for '{}' ({}) overflowed and lost {} packets that nobody asked for (it "
         "holds {}); send less through it, or ask for less delay",

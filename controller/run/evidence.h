@@ -39,7 +39,7 @@ struct Findings {
 // Packets that should have been held and were not.
 [[nodiscard]] Findings assess_counters(const std::string& node,
                                        const zonequake::EvidenceReply& reply);
-// Packets that a queue lost although nothing was capped.
+// Packets that a queue lost although nobody asked for that.
 [[nodiscard]] Findings assess_queues(const std::vector<QueueRecord>& queues);
 // Steps that agents took not at all, too late, or in vain.
 [[nodiscard]] Findings assess_steps(const std::vector<ProcessRecord>& steps);

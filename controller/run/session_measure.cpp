@@ -8,7 +8,8 @@
 namespace zq {
 namespace {
 
-constexpr Nanos kAnswerTime = std::chrono::seconds(3);
+constexpr Nanos kAnswerTime = std::chrono::seconds(20);  // as agents say
+constexpr Nanos kGlance = std::chrono::milliseconds(50);
 constexpr Nanos kThroughputStale = std::chrono::seconds(5);
 
 }  // namespace
@@ -69,8 +70,11 @@ Status RunSession::measure_throughput(const PlannedPhase& phase, const MeasureWi
     auto replies = std::async(std::launch::async, [&] {
       return fleet_->measure_throughput(requests, kThroughputTime + kAnswerTime);
     });
-    Status watched = watch(started + kThroughputTime + kThroughputPause, phase.name,
-                           *fault_at_ + phase.from, phase.until - phase.from);
+    Status watched;
+    do {
+      watched = watch(mono_now() + kGlance, phase.name, *fault_at_ + phase.from,
+                      phase.until - phase.from);
+    } while (watched && replies.wait_for(std::chrono::seconds(0)) != std::future_status::ready);
     take_throughput(window, border, replies.get());
     ZQ_CHECK(std::move(watched));
   }

@@ -115,6 +115,86 @@ TEST(Gates, DropBeforeTAndPassAfterTAreFound) {
   EXPECT_THAT(findings.invalid[1], HasSubstr("b1 let a packet pass 5ns after T"));
 }
 
+// Both nodes' egress and ingress segments become that of the test.
+void treat(Fixture& fixture, const FaultSegment& segment, const std::string& treatment) {
+  for (NodeProgramme& programme : fixture.plan.programmes) {
+    for (ProgrammeEntry& entry : programme.entries) {
+      entry.segments = {segment};
+      entry.windows.clear();
+    }
+  }
+  for (FaultEvidenceRecord& record : fixture.evidence) {
+    record.treatment = treatment;
+    record.dropped_packets = 0;
+    record.first_dropped_ns = 0;
+  }
+}
+
+FaultSegment whole_window() {
+  FaultSegment segment;
+  segment.window = {Nanos{0}, std::chrono::seconds(10)};
+  return segment;
+}
+
+TEST(Gates, APartThatNothingMatchesProvesNothing) {
+  Fixture fixture;
+  FaultSegment segment = whole_window();
+  segment.scope.protocol = 6;
+  treat(fixture, segment, "drop");
+  EXPECT_THAT(fixture.assess().invalid, IsEmpty());
+  ASSERT_THAT(fixture.assess().inconclusive, SizeIs(2));
+  EXPECT_THAT(fixture.assess().inconclusive[0], HasSubstr("met 'drop of tcp'"));
+  for (FaultEvidenceRecord& record : fixture.evidence) record.dropped_packets = 1;
+  EXPECT_THAT(fixture.assess().inconclusive, IsEmpty());
+}
+
+TEST(Gates, FlappingHasToDropAndToPass) {
+  Fixture fixture;
+  FaultSegment segment = whole_window();
+  segment.period = std::chrono::seconds(1);
+  segment.on = std::chrono::milliseconds(300);
+  treat(fixture, segment, "drop");
+  EXPECT_THAT(fixture.assess().inconclusive, SizeIs(2));  // dropped nothing
+  for (FaultEvidenceRecord& record : fixture.evidence) record.dropped_packets = 30;
+  for (PathRecord& path : fixture.paths) path.received = 70;
+  EXPECT_THAT(fixture.assess().invalid, IsEmpty());
+  EXPECT_THAT(fixture.assess().inconclusive, IsEmpty());
+  fixture.paths[0].received = 0;
+  ASSERT_THAT(fixture.assess().invalid, SizeIs(1));
+  EXPECT_THAT(fixture.assess().invalid[0], HasSubstr("never let anything pass"));
+}
+
+TEST(Gates, ImpairmentsHaveToMeetPacketsOnEveryBorderAndDirection) {
+  Fixture fixture;
+  fixture.plan.impairments.resize(1);
+  fixture.plan.impairments[0].delay = std::chrono::milliseconds(50);
+  FaultSegment segment = whole_window();
+  segment.treatment = Treatment::kImpair;
+  treat(fixture, segment, "impair");
+  fixture.evidence[0].impaired_packets = 10;  // a1's egress
+  const Findings findings = fixture.assess();
+  EXPECT_THAT(findings.invalid, IsEmpty());
+  ASSERT_THAT(findings.inconclusive, SizeIs(1));
+  EXPECT_THAT(findings.inconclusive[0], HasSubstr("from {b1} to {a1} met 'delay 50ms'"));
+}
+
+TEST(Queues, OverflowsAndPacketsThatWentPastAQueueMakeTheRunInvalid) {
+  QueueRecord queue{.node = "a1", .direction = "egress"};
+  queue.asked = "delay 50ms";
+  queue.lane = "netem";
+  queue.dropped_packets = 3;
+  ASSERT_THAT(assess_queues({queue}).invalid, SizeIs(1));
+  EXPECT_THAT(assess_queues({queue}).invalid[0], HasSubstr("lost 3 packets that nobody asked for"));
+  queue.dropped_packets = 0;
+  EXPECT_THAT(assess_queues({queue}).invalid, IsEmpty());
+  zonequake::EvidenceReply reply;
+  reply.add_counters();
+  EXPECT_THAT(assess_counters("a1", reply).invalid, IsEmpty());
+  reply.mutable_counters(0)->set_unqueued_packets(2);
+  ASSERT_THAT(assess_counters("a1", reply).invalid, SizeIs(1));
+  EXPECT_THAT(assess_counters("a1", reply).invalid[0], HasSubstr("let 2 packets go undelayed"));
+}
+
 PathRecord path(bool cut, std::uint64_t sent, std::uint64_t received) {
   return {.stage = "during:partition",
           .from = "a1",
