@@ -104,6 +104,13 @@ class Path {
       const double turns = asked_.flapping * (1 - asked_.flapping) * 2 * flap_weight();
       range = {std::max(0.0, range.low - turns), std::min(1.0, range.high + turns)};
     }
+    // What the network loses by itself, like a testbed's permanent environment, is lost all the
+    // same.
+    if (reference_.sent >= kFewProbes && reference_.received < reference_.sent) {
+      const double own =
+          1 - static_cast<double>(reference_.received) / static_cast<double>(reference_.sent);
+      range.high = std::min(1.0, range.high + chance({own, own}, reference_.sent, 1).high);
+    }
     record.low = range.low;
     record.high = std::max(range.high, asked_.loss.high == 0 ? kAllowedLoss : 0.0);
     if (sent_ > 0) {

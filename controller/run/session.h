@@ -55,7 +55,7 @@ class RunSession {
   // Begins the next stage of the path probes and takes its first snapshot.
   PathSnapshot begin_stage(MonoTime complete_until);
   void take_stage(const PathStage& stage, const PathSnapshot& first, const PathSnapshot& last);
-  // How long measuring the window's capped borders takes, at most what is left of it.
+  // None unless the experiment asks for throughput.
   [[nodiscard]] std::vector<CappedBorder> capped_borders(const MeasureWindow& window) const;
   Status measure_throughput(const PlannedPhase& phase, const MeasureWindow& window);
   void take_throughput(const MeasureWindow& window, const CappedBorder& border,
@@ -66,10 +66,12 @@ class RunSession {
   void recovery();
   Status whole_recovery(const PlannedPhase& phase, MonoTime from);
   void prove_healed_early();
-  void collect_evidence();
-  void collect_process_results();
   void disarm();
   RunOutcome conclude();
+
+  // session_evidence.cpp: what the agents have to tell, once the run is over.
+  void collect_evidence();
+  void collect_process_results();
 
   // session_watch.cpp: what goes on all the time.
   // Returns at `until`, or earlier with an error: kCancelled (the user), kRefused (abort_if),

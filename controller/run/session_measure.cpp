@@ -9,6 +9,9 @@ namespace zq {
 namespace {
 
 constexpr Nanos kAnswerTime = std::chrono::seconds(20);  // as agents say
+// Of the network itself, like a testbed's permanent environment: TCP gets no further in two
+// seconds.
+constexpr Nanos kLongRoundTrip = std::chrono::milliseconds(50);
 constexpr Nanos kGlance = std::chrono::milliseconds(50);
 constexpr Nanos kThroughputStale = std::chrono::seconds(5);
 
@@ -42,8 +45,15 @@ std::vector<CappedBorder> RunSession::capped_borders(const MeasureWindow& window
   for (const Phase& phase : experiment_.phases) {
     for (const Fault& fault : phase.faults) sum = sum || fault.cross_section_bps > 0;
   }
-  return find_capped_borders(cluster_, plan_, options_.arm.probe_port, window.begin, window.end,
-                             sum);
+  std::vector<CappedBorder> borders =
+      find_capped_borders(cluster_, plan_, options_.arm.probe_port, window.begin, window.end, sum);
+  for (CappedBorder& border : borders) {
+    for (const CappedBorder::Sender& sender : border.senders) {
+      const Nanos before{reference_.at(sender.path.key).rtt.p50_ns};
+      border.held_back = border.held_back || before > kLongRoundTrip;
+    }
+  }
+  return borders;
 }
 
 Status RunSession::measure_throughput(const PlannedPhase& phase, const MeasureWindow& window) {

@@ -278,6 +278,17 @@ TEST_F(Measure, LossHasToBeThatOfTheModel) {
   EXPECT_THAT(assess_paths(paths).invalid, IsEmpty());
 }
 
+TEST_F(Measure, WhatTheNetworkLosesByItselfIsNotHeldAgainstTheFault) {
+  Impairment lossy;
+  lossy.loss.kind = LossModel::Kind::kRandom;
+  lossy.loss.parameters[0] = 0.1;
+  impair(lossy);
+  const Told told{.sent = 2000, .received = 1600, .one_way_us = 1'000};
+  EXPECT_EQ(row(measure(told), "loss").within, "no");
+  const Told before{.sent = 1000, .received = 900, .one_way_us = 1'000};
+  EXPECT_EQ(row(measure(told, {}, before), "loss").within, "yes");
+}
+
 TEST_F(Measure, JitterIsToldFromTheSpread) {
   Impairment jittery;
   jittery.delay = milliseconds(100);
