@@ -92,6 +92,21 @@ const PathSnapshot::Counters& PathSnapshot::at(const Key& key) const {
   return found == paths_.end() ? kNone : found->second;
 }
 
+PathSnapshot PathSnapshot::since(const PathSnapshot& first) const {
+  PathSnapshot difference = *this;
+  for (auto& [key, now] : difference.paths_) {
+    const Counters& then = first.at(key);
+    now.sent = growth(then.sent, now.sent);
+    now.sent_in_window = growth(then.sent_in_window, now.sent_in_window);
+    now.send_errors = growth(then.send_errors, now.send_errors);
+    now.received = growth(then.received, now.received);
+    now.received_in_window = growth(then.received_in_window, now.received_in_window);
+    now.duplicates = growth(then.duplicates, now.duplicates);
+    now.out_of_order = growth(then.out_of_order, now.out_of_order);
+  }
+  return difference;
+}
+
 ClockEstimate PathSnapshot::clock(NodeId node) const {
   const auto found = clocks_.find(node);
   return found == clocks_.end() ? ClockEstimate{} : found->second;
@@ -112,6 +127,11 @@ std::vector<PlannedPath> planned_paths(const Cluster& cluster, const Plan& plan)
     }
   }
   return paths;
+}
+
+bool all_flow(const std::vector<PlannedPath>& paths, const PathSnapshot& now) {
+  return std::ranges::all_of(
+      paths, [&](const PlannedPath& path) { return now.at(path.key).received > 0; });
 }
 
 AskedPath asked_in(const PathStage& stage, const Plan& plan, const PlannedPath& path) {

@@ -60,6 +60,8 @@ class PathSnapshot {
   [[nodiscard]] std::size_t answers() const { return answered_.size(); }
   [[nodiscard]] const Counters& at(const Key& key) const;
   [[nodiscard]] const std::map<Key, Counters>& paths() const { return paths_; }
+  // Of what was counted after `first`; latencies are of their stage in any case.
+  [[nodiscard]] PathSnapshot since(const PathSnapshot& first) const;
   // As it was when the node counted.
   [[nodiscard]] ClockEstimate clock(NodeId node) const;
 
@@ -77,6 +79,10 @@ struct PlannedPath {
   bool agentless = false;
 };
 [[nodiscard]] std::vector<PlannedPath> planned_paths(const Cluster& cluster, const Plan& plan);
+
+// Whether a probe has arrived on each of them. From then on as many are on their way at any moment,
+// so that two snapshots differ by what was lost and not by how far the nodes are apart.
+[[nodiscard]] bool all_flow(const std::vector<PlannedPath>& paths, const PathSnapshot& now);
 
 // A stretch of a run in which paths are measured. Without `window`, no fault is expected at all.
 struct PathStage {

@@ -12,6 +12,7 @@ namespace {
 constexpr Nanos kCommandTimeout = std::chrono::seconds(10);
 constexpr Nanos kTimersTimeout = std::chrono::seconds(60);
 constexpr Nanos kBeatInterval = std::chrono::milliseconds(250);
+constexpr Nanos kFirstProbes = std::chrono::seconds(1);  // broken paths are not waited for
 constexpr std::uint32_t kProtocol = 1;
 // Of a phase with faults: paths need time to be measured inside it.
 constexpr Nanos kShortest = std::chrono::seconds(2);
@@ -356,11 +357,16 @@ Status RunSession::baseline() {
   event("phase", "", phase.name);
   const MonoTime from = mono_now();
   const MonoTime until = from + length;
+  const std::vector<PlannedPath> paths = planned_paths(cluster_, plan_);
+  while (!all_flow(paths, poll_paths()) && mono_now() < from + kFirstProbes) {
+    last_poll_ = {};  // a path on which the first probe is on its way is not cut
+    ZQ_CHECK(watch(mono_now() + std::chrono::milliseconds(50), phase.name, from, length));
+  }
   const PathSnapshot before = begin_stage(from + kCommandTimeout);
   ZQ_CHECK(watch(std::max(until - options_.lead, from + std::chrono::seconds(2)), phase.name, from,
                  length));
   const PathSnapshot after = poll_paths(mono_now() + kCommandTimeout);
-  reference_ = after;
+  reference_ = after.since(before);
   take_stage(stage_of("before"), before, after);
   record_phase(phase, from, mono_now());
   if (!findings_.invalid.empty()) {

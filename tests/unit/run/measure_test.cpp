@@ -403,6 +403,14 @@ TEST_F(Measure, AgentlessTargetsAreToldByEchoesOfBothWays) {
   ASSERT_THAT(measured.records, SizeIs(1));  // nobody sends from b1
   EXPECT_EQ(measured.records[0].received, 400U);
   EXPECT_THAT(measured.unmeasured, IsEmpty());
+
+  const auto paths = planned_paths(cluster, plan);
+  EXPECT_FALSE(all_flow(paths, told(0, 0)));
+  EXPECT_TRUE(all_flow(paths, told(1, 0)));
+  const PathSnapshot difference = last.since(first);
+  EXPECT_EQ(difference.at(paths.front().key).sent, 400U);
+  EXPECT_EQ(difference.at(paths.front().key).received, 400U);
+  EXPECT_EQ(difference.at(paths.front().key).rtt.p50_ns, 41'000'000);
 }
 
 }  // namespace
