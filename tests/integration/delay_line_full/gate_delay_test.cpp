@@ -1,12 +1,10 @@
 // Delay end to end: a programme in the gates of two nodes, queues behind them (netem or the delay
 // line, whatever the kernel has), and what pings and datagrams then take, asked against measured.
-#include <sys/wait.h>
-
 #include <array>
-#include <csignal>
 #include <cstdio>
 
 #include "tests/integration/dataplane/two_nodes.h"
+#include "tests/integration/delay_line/forked.h"
 #include "tests/integration/delay_line/one_way.h"
 
 namespace zq::test {
@@ -161,8 +159,7 @@ TEST(GateDelayKilled, TrafficGoesOnUndelayedWithinTheLease) {
   TwoNodes nodes;
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
+  Forked child([&] {
     Gate gate = nodes.attach();
     (void)gate.renew_lease(kLease);
     const bool loaded = gate.load(impair(1, delayed(50ms))).has_value();
@@ -171,7 +168,7 @@ TEST(GateDelayKilled, TrafficGoesOnUndelayedWithinTheLease) {
       (void)gate.renew_lease(kLease);
       std::this_thread::sleep_for(kLease / 3);
     }
-  }
+  });
   bool loaded = false;
   EXPECT_EQ(::read(ready[0], &loaded, sizeof loaded), static_cast<ssize_t>(sizeof loaded));
   EXPECT_TRUE(loaded);
@@ -181,9 +178,8 @@ TEST(GateDelayKilled, TrafficGoesOnUndelayedWithinTheLease) {
   plan.packets = 50;
   EXPECT_NEAR(measure_one_way(nodes.a, TwoNodes::kA4, nodes.b, TwoNodes::kB4, plan).median(), 50,
               1.0);
-  ::kill(child, SIGKILL);
   const MonoTime killed = mono_now();
-  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  child.kill();
   // Whole measurements, so that nothing that is lost or late goes unseen; each takes some 150 ms.
   OneWay after;
   EXPECT_TRUE(wait_until(
