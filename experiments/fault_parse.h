@@ -22,7 +22,8 @@
 //
 //   kind = "zone-down"                  # silent power loss of nodes: at one instant nothing passes
 //   nodes = "zone:b"                    # from, to and between them, and their processes are killed
-//                                       # (what machines outside the cluster file send still passes)
+//                                       # (machines outside the cluster file
+//                                       # still reach them)
 //
 //   kind = "hook"                       # a command of the cluster file for each node
 //   nodes = "zone:b"
