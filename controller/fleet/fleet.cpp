@@ -187,6 +187,7 @@ PerAgent<zonequake::ProcessReply> Fleet::control_processes(const zonequake::Proc
 std::vector<Result<zonequake::ThroughputReply>> Fleet::measure_throughput(
     const std::map<std::size_t, zonequake::ThroughputRequest>& requests, Nanos timeout) {
   std::vector<std::size_t> asked;
+  asked.reserve(requests.size());
   for (const auto& [agent, request] : requests) asked.push_back(agent);
   return impl_->call<zonequake::ThroughputReply>(
       asked, timeout, [&](std::size_t i) -> const auto& { return requests.at(i); },

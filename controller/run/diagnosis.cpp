@@ -85,7 +85,7 @@ std::vector<std::string> root_qdiscs(const std::string& dump) {
     std::istringstream words(line);
     std::string what, device, kind, word, handle, parent;
     words >> what >> device >> kind >> word >> handle >> word >> parent;
-    if (what == "qdisc" && parent == kRoot) roots.push_back(device + ": " + kind);
+    if (what == "qdisc" && parent == kRoot) roots.push_back(fmt::format("{}: {}", device, kind));
   }
   return roots;
 }

@@ -315,14 +315,14 @@ std::vector<MeasurementRecord> measure_asked(const MeasuredStage& measured, cons
     AskedPath asked, back;
   };
   std::vector<Chosen> chosen;
-  for (PlannedPath& path : planned_paths(cluster, plan)) {
+  for (const PlannedPath& path : planned_paths(cluster, plan)) {
     AskedPath asked = asked_in(measured.stage, plan, path);
     const bool about =
         measured.stage.window ? asked.impaired : ever_impaired(plan, path, measured.stage.port);
     if (!about || asked.cut || asked.mixed || probes_starve(asked, settings.probe_rate)) continue;
     if (!answered(measured.first, path) || !answered(measured.last, path)) continue;
     AskedPath back = asked_back(measured.stage, plan, path);
-    chosen.push_back({std::move(path), asked, back});
+    chosen.push_back({path, asked, back});
   }
   std::vector<MeasurementRecord> records;
   if (chosen.empty()) return records;

@@ -44,7 +44,7 @@ FindTargets targets_of_testbed(const Cluster& cluster, const Testbed& testbed,
       for (const std::string& process : {(*spec)->name, (*spec)->kind}) {
         if (!found->second.contains(process)) continue;
         return std::vector<ProcessTarget>{
-            {.unit = {}, .cgroup = cgroup + "/" + process, .process = process}};
+            {.unit = {}, .cgroup = fmt::format("{}/{}", cgroup, process), .process = process}};
       }
     }
     return std::vector<ProcessTarget>{{.unit = {}, .cgroup = cgroup, .process = {}}};

@@ -42,6 +42,7 @@ std::vector<CappedBorder> find_capped_borders(const Cluster& cluster, const Plan
     capped.held_back = capped.held_back || hard_for_tcp(asked) || hard_for_tcp(acknowledged);
   }
   std::vector<CappedBorder> result;
+  result.reserve(borders.size());
   for (auto& [groups, border] : borders) result.push_back(std::move(border));
   return result;
 }
