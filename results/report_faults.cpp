@@ -214,7 +214,7 @@ std::string render_queues(const RunReport& report) {
     Sum& sum = queues[{name.from, name.to, one.asked, one.lane + ", " + one.direction}];
     ++sum.nodes;
     sum.limit = std::max(sum.limit, one.limit_packets);
-    sum.burst = std::max(sum.burst, one.burst_bytes);
+    if (one.rate_bps > 0) sum.burst = std::max(sum.burst, one.burst_bytes);
     sum.drain = std::max(sum.drain, one.drain_ns);
     sum.sent += one.sent_packets;
     sum.dropped += one.dropped_packets;

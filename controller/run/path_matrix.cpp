@@ -1,6 +1,9 @@
 #include "controller/run/path_matrix.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "results/path_passes.h"
 
 namespace zq {
 namespace {
@@ -142,6 +145,16 @@ AskedPath asked_in(const PathStage& stage, const Plan& plan, const PlannedPath& 
                         : asked_of(plan, flow, stage.window->from_t, stage.window->until_t);
 }
 
+double counting_skew(const PathSnapshot::Key& key, const PathSnapshot& before,
+                     const PathSnapshot& after) {
+  double seconds = 0;
+  for (const PathSnapshot* snapshot : {&before, &after}) {
+    const auto sender = snapshot->answered(key.from), receiver = snapshot->answered(key.to);
+    if (sender && receiver) seconds += std::abs(to_seconds(*sender - *receiver));
+  }
+  return seconds;
+}
+
 PathMeasurement measure_paths(const PathStage& stage, const Cluster& cluster, const Plan& plan,
                               const PathSnapshot& before, const PathSnapshot& after) {
   PathMeasurement measured;
@@ -168,7 +181,15 @@ PathMeasurement measure_paths(const PathStage& stage, const Cluster& cluster, co
          .sent_in_window = growth(then.sent_in_window, now.sent_in_window),
          .received_in_window = growth(then.received_in_window, now.received_in_window),
          .rtt_p50_ns = now.rtt_p50_ns,
-         .allowed_loss = probes_starve(asked, stage.probe_rate) ? 1.0 : 0.0});
+         .allowed_loss = 0});
+    PathRecord& record = measured.records.back();
+    if (probes_starve(asked, stage.probe_rate)) {
+      record.allowed_loss = 1;
+    } else if (record.sent > 0 && !path.agentless) {
+      const double between = stage.probe_rate * counting_skew(key, before, after);
+      record.allowed_loss =
+          std::min(0.5, kAllowedLoss + between / static_cast<double>(record.sent));
+    }
   }
   return measured;
 }

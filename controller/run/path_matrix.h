@@ -98,6 +98,11 @@ struct PathStage {
   double probe_rate = 0;   // of each to each of its targets, per second
 };
 
+// Between what the two ends of the path have counted lie so many seconds, in both snapshots
+// together: what was sent in them may be missing, or be too much.
+[[nodiscard]] double counting_skew(const PathSnapshot::Key& key, const PathSnapshot& before,
+                                   const PathSnapshot& after);
+
 // What the plan asks of the path in the stage; both ways, when only echoes tell of it.
 [[nodiscard]] AskedPath asked_in(const PathStage& stage, const Plan& plan, const PlannedPath& path);
 

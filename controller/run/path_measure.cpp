@@ -86,8 +86,12 @@ class Path {
     Range range = share_range(asked.low, trials, variance, error_rate_);
     range.include(share_range(asked.high, trials, variance, error_rate_));
     const double jitter_probes = 2 * asked_.jitter_ms / 1e3 * settings_.probe_rate;
-    const double slack =
-        (kSlackProbes + jitter_probes) / static_cast<double>(std::max<std::uint64_t>(trials, 1));
+    const double skew_probes =
+        path_.agentless
+            ? 0
+            : settings_.probe_rate * counting_skew(path_.key, measured_.first, measured_.last);
+    const double slack = (kSlackProbes + jitter_probes + skew_probes) /
+                         static_cast<double>(std::max<std::uint64_t>(trials, 1));
     return {std::max(0.0, range.low - slack), std::min(1.0, range.high + slack)};
   }
 
@@ -112,7 +116,7 @@ class Path {
       range.high = std::min(1.0, range.high + chance({own, own}, reference_.sent, 1).high);
     }
     record.low = range.low;
-    record.high = std::max(range.high, asked_.loss.high == 0 ? kAllowedLoss : 0.0);
+    record.high = std::min(1.0, range.high + (asked_.loss.high == 0 ? kAllowedLoss : 0.0));
     if (sent_ > 0) {
       record.measured =
           1 - std::min(1.0, static_cast<double>(received_) / static_cast<double>(sent_));

@@ -84,7 +84,8 @@ node = [{ name = "b1", addresses = ["10.66.2.1"], agent = "unix:/b" }]
     return asked_of(plan, {.from = 0, .to = 1, .port = kPort}, begin, end);
   }
 
-  [[nodiscard]] PathSnapshot snapshot(const Told& told) const {
+  // The sender counts `late` after the receiver.
+  [[nodiscard]] PathSnapshot snapshot(const Told& told, Nanos late = {}) const {
     const NodeIndex index(cluster);
     PathSnapshot result;
     zonequake::PathsReply sender, receiver;
@@ -103,7 +104,7 @@ node = [{ name = "b1", addresses = ["10.66.2.1"], agent = "unix:/b" }]
     received->mutable_stage_one_way()->set_count(told.latencies);
     received->mutable_stage_one_way()->set_p50_ns(told.one_way_us * 1000);
     received->mutable_stage_one_way()->set_p90_ns((told.one_way_us + told.spread_us) * 1000);
-    result.add(index, 0, sender, mono_from_ns(0), {});
+    result.add(index, 0, sender, mono_from_ns(0) + late, {});
     result.add(index, 1, receiver, mono_from_ns(0), told.receiver_clock);
     return result;
   }
@@ -276,6 +277,31 @@ TEST_F(Measure, LossHasToBeThatOfTheModel) {
   EXPECT_THAT(assess_paths(paths).invalid, SizeIs(1));
   allow_losses(paths, {with(865)});
   EXPECT_THAT(assess_paths(paths).invalid, IsEmpty());
+}
+
+TEST_F(Measure, ASenderThatCountsLaterThanItsReceiverIsNotTakenForLoss) {
+  delay(milliseconds(50));
+  const PathStage stage{.name = "during:slow",
+                        .window = PathStage::Inside{.from = mono_from_ns(0),
+                                                    .until = mono_from_ns(10'000'000'000),
+                                                    .from_t = Nanos{0},
+                                                    .until_t = seconds(10)},
+                        .port = kPort,
+                        .probe_rate = 50};
+  const Told told{.sent = 100, .received = 84, .one_way_us = 51'000, .rtt_us = 52'000};
+  const PathSnapshot before = snapshot({.one_way_us = 1'000, .rtt_us = 2'000});
+  const auto within = [&](Nanos late) {
+    const PathSnapshot last = snapshot(told, late);
+    const auto rows =
+        measure_asked({.stage = stage, .reference = before, .first = snapshot({}), .last = last},
+                      cluster, plan, {});
+    auto paths = measure_paths(stage, cluster, plan, snapshot({}), last);
+    std::erase_if(paths.records, [](const PathRecord& path) { return path.from != "a1"; });
+    EXPECT_EQ(assess_paths(paths.records).invalid.empty(), row(rows, "loss").within == "yes");
+    return row(rows, "loss").within;
+  };
+  EXPECT_EQ(within(Nanos{0}), "no");
+  EXPECT_EQ(within(milliseconds(300)), "yes");  // 15 probes
 }
 
 TEST_F(Measure, WhatTheNetworkLosesByItselfIsNotHeldAgainstTheFault) {
