@@ -22,9 +22,10 @@ struct MapKind {
   const char* name;
 };
 constexpr MapKind kMapKinds[] = {
-    {BPF_MAP_TYPE_HASH, "hash"},         {BPF_MAP_TYPE_PERCPU_HASH, "per-CPU hash"},
-    {BPF_MAP_TYPE_ARRAY, "array"},       {BPF_MAP_TYPE_PERCPU_ARRAY, "per-CPU array"},
-    {BPF_MAP_TYPE_LPM_TRIE, "LPM trie"}, {BPF_MAP_TYPE_ARRAY_OF_MAPS, "array of maps"},
+    {BPF_MAP_TYPE_HASH, "hash"},           {BPF_MAP_TYPE_PERCPU_HASH, "per-CPU hash"},
+    {BPF_MAP_TYPE_ARRAY, "array"},         {BPF_MAP_TYPE_PERCPU_ARRAY, "per-CPU array"},
+    {BPF_MAP_TYPE_LPM_TRIE, "LPM trie"},   {BPF_MAP_TYPE_ARRAY_OF_MAPS, "array of maps"},
+    {BPF_MAP_TYPE_RINGBUF, "ring buffer"},
 };
 
 void probe_bpf(std::vector<std::string>& missing) {

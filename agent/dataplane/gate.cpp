@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -86,6 +87,7 @@ struct Gate::Impl {
   Status detach();
   Status load(const GateProgramme& wanted);
   Status start_rejector();
+  void stop_rejector();
   Result<std::vector<std::string>> violations();
   Result<std::vector<std::string>> ahead();
 
@@ -129,9 +131,10 @@ Status Gate::Impl::attach() {
 Status Gate::Impl::detach() {
   if (devices.empty()) return {};
   // The lanes go while the gate still knows what comes out of them; nothing new is put in.
-  ZQ_CHECK(programme.heal(mono_now()));
+  // (Should the heal fail, then what is still put in is late for a moment more.)
+  (void)programme.heal(mono_now());
   ZQ_CHECK(queues.remove());
-  rejector.reset();
+  stop_rejector();
   ZQ_TRY(const auto removed, remove_gate(socket, devices));
   ZQ_CHECK(remove_journal(state_dir));
   devices.clear();
@@ -153,6 +156,23 @@ Status Gate::Impl::start_rejector() {
     ZQ_TRY(rejector, Rejector::start(object.rejects_fd()));
     return {};
   });
+}
+
+// A reject without an answer is a drop to its sender: whoever wonders finds the reason in the log.
+void Gate::Impl::stop_rejector() {
+  if (!rejector) return;
+  const Rejector::Stats stats = rejector->stats();
+  rejector.reset();
+  const std::uint64_t unheard = object.rejects_unheard();
+  spdlog::info("reject: {} packets answered, {} of a kind that nobody answers", stats.answered,
+               stats.silent);
+  if (stats.excess + stats.failed + unheard > 0) {
+    spdlog::warn(
+        "reject: {} packets not answered: {} above {} per second, {} refused by the kernel, {} "
+        "faster than they could be read",
+        stats.excess + stats.failed + unheard, stats.excess, kMaxAnswersPerSecond, stats.failed,
+        unheard);
+  }
 }
 
 // tcx programs are asked for in the namespace of the calling thread, which may not be the gate's.

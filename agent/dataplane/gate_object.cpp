@@ -241,6 +241,7 @@ Programme::Maps GateObject::programme_maps() const {
 
 int GateObject::rejects_fd() const { return bpf_map__fd(skeleton_->maps.zq_rejects); }
 
+std::uint64_t GateObject::rejects_unheard() const { return skeleton_->bss->rejects_unheard; }
 int GateObject::line_fd() const { return bpf_map__fd(skeleton_->maps.zq_line); }
 
 ShaperPrograms GateObject::shaper_programs() const {

@@ -29,8 +29,9 @@ class GateObject {
   [[nodiscard]] int program_fd(FlowDirection direction) const;
   [[nodiscard]] std::uint32_t program_id(FlowDirection direction) const;
   [[nodiscard]] Programme::Maps programme_maps() const;
-  [[nodiscard]] int rejects_fd() const;  // ring buffer of zq_rejected
-  [[nodiscard]] int line_fd() const;     // liveness of the delay line
+  [[nodiscard]] int rejects_fd() const;                 // ring buffer of zq_rejected
+  [[nodiscard]] std::uint64_t rejects_unheard() const;  // of which the buffer had no place
+  [[nodiscard]] int line_fd() const;                    // liveness of the delay line
   [[nodiscard]] ShaperPrograms shaper_programs() const;
   void set_egress_lane(zq_lane lane) const;
 

@@ -58,14 +58,16 @@ Status GateQueues::prepare(NetlinkSocket& socket, const GateObject& object,
                          .impairment_index = segment.impairment,
                          .impairment = impairment});
       in_use[key] = classes.back().id;
-      line_may_come = line_may_come || rule.direction == FlowDirection::kEgress;
+      line_may_come = line_may_come ||
+                      (rule.direction == FlowDirection::kEgress && impairment.delay > Nanos{0});
     }
   }
   if (in_use.empty()) return {};
   ZQ_CHECK(check_hooks(socket));
   // Should a delay line replace the egress lane, packets must not be steered while one of the
   // steering filter and what it does to packets is the old lane's and the other the new one's.
-  const bool changes = line_may_come && !classes_.empty() && !shaper_.uses_delay_line();
+  const bool changes = line_may_come && !classes_.empty() && !shaper_.uses_delay_line() &&
+                       !probe_queue_support().netem.empty();
   if (changes) object.set_egress_lane(ZQ_LANE_CHANGING);
   auto prepared = shaper_.prepare(classes);
   object.set_egress_lane(shaper_.uses_delay_line() ? ZQ_LANE_TAP : ZQ_LANE_IFB);

@@ -48,7 +48,9 @@ static __always_inline enum lease_state read_lease(__u64 now) {
 }
 
 // Tells the agent, which answers.
-static __noinline int tell_rejected(struct __sk_buff* skb, struct packet* packet, __u32 direction) {
+__attribute__((noinline)) int tell_rejected(struct __sk_buff* skb, struct packet* packet,
+                                            __u32 direction) {
+  if (!packet) return 0;
   struct zq_rejected* event = bpf_ringbuf_reserve(&zq_rejects, sizeof *event, 0);
   if (!event) {
     __sync_fetch_and_add(&rejects_unheard, 1);

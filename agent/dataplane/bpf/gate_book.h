@@ -43,7 +43,8 @@ static __always_inline bool in_prefix(const struct zq_address* address,
 }
 
 // Bounded by kMaxExemptions; only packets that would be treated come here.
-static __noinline int is_exempt(struct __sk_buff* skb, struct packet* packet) {
+__attribute__((noinline)) int is_exempt(struct __sk_buff* skb, struct packet* packet) {
+  if (!packet) return false;
   read_transport(skb, packet);
   if (packet->truncated) return false;
   if (packet->neighbour_discovery) return true;

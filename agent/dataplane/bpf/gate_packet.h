@@ -114,9 +114,10 @@ static __always_inline bool skip_extensions(struct __sk_buff* skb, struct packet
   return false;
 }
 
-// Later fragments carry no ports.
-static __noinline int read_transport(struct __sk_buff* skb, struct packet* packet) {
-  if (packet->transport_read) return 0;
+// Later fragments carry no ports. Like the gate's other global functions, this one is looked at by
+// the verifier once and not at every call, and for each state there; it asks for the null check.
+__attribute__((noinline)) int read_transport(struct __sk_buff* skb, struct packet* packet) {
+  if (!packet || packet->transport_read) return 0;
   packet->transport_read = true;
   if (!packet->v4 && !skip_extensions(skb, packet)) {
     packet->truncated = true;

@@ -29,7 +29,6 @@ static __always_inline __u64 transport_word(const struct packet* packet) {
   return word;
 }
 
-// Global, so that the verifier looks at it once and not once for every segment.
 __attribute__((noinline)) int zq_matches(const struct zq_segment* segment, __u64 transport) {
   if (!segment || transport == 0) return 0;
   const __u32 protocol = (__u32)(transport >> 32) & 0xff;

@@ -100,6 +100,8 @@ TEST_F(Queued, APeersGateSeesEveryPacketAlsoAfterAHeal) {
 }
 
 TEST_F(Queued, AWindowOfDropsOpensOntoAFullQueue) {
+  // The queue is there before the clock starts.
+  check(gate_.load({{{kEgress, 1, {impair(mono_now(), 30s)}}}, {rate()}}));
   const MonoTime now = mono_now();
   GateRule::Segment drops{now + 150ms, now + 30s};
   check(gate_.load({{{kEgress, 1, {drops, impair(now, 30s)}}}, {rate()}}));
