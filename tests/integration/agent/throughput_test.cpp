@@ -37,6 +37,7 @@ class GoodputTest : public testing::Test {
 };
 
 double megabits(const Goodput& goodput) {
+  if (goodput.took <= Nanos{0}) return 0;
   return static_cast<double>(goodput.bytes) * 8e-6 / to_seconds(goodput.took);
 }
 
@@ -47,11 +48,15 @@ TEST_F(GoodputTest, IsCloseBelowTheCapAlsoWhereItIsLow) {
     cap(fmt::format("{}mbit", rate));
     for (const std::string peer : {"10.66.0.2", "fd66::2"}) {
       if (rate < 10 && peer != "fd66::2") continue;  // takes long enough once
-      const auto goodput = value_of(from->measure(address(peer), length));
-      fmt::print("{} Mbit/s to {}: {:.3f} in {}\n", rate, peer, megabits(goodput),
-                 format_duration(goodput.took));
+      // A machine that stands still for a moment makes one measurement too low, never too high.
+      Goodput goodput;
+      for (int attempt = 0; attempt < 4 && megabits(goodput) <= 0.9 * rate; ++attempt) {
+        goodput = value_of(from->measure(address(peer), length));
+        fmt::print("{} Mbit/s to {}: {:.3f} in {}\n", rate, peer, megabits(goodput),
+                   format_duration(goodput.took));
+        EXPECT_LE(megabits(goodput), rate);
+      }
       EXPECT_GT(megabits(goodput), 0.9 * rate);
-      EXPECT_LE(megabits(goodput), rate);
       EXPECT_GT(goodput.took, length / 3);
       EXPECT_LE(goodput.took, length);
     }
