@@ -37,8 +37,13 @@ bool path_exists(const std::string& path) {
 }
 
 Status make_directories(const std::string& path) {
+  // Another testbed that ends just now may take an empty parent away between two steps of ours.
+  constexpr int kAttempts = 10;
   std::error_code code;
-  fs::create_directories(path, code);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    fs::create_directories(path, code);
+    if (!code || code != std::errc::no_such_file_or_directory) break;
+  }
   if (code) return fail_errno(code.value(), fmt::format("creating {}", path));
   return {};
 }
