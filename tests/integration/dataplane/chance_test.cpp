@@ -309,10 +309,10 @@ TEST(Chance, FlapsByTheDutyCycle) {
 TEST(Chance, ALapsedLeaseEndsImpairments) {
   const TwoNodes nodes;
   Gate gate = nodes.attach();
-  ASSERT_TRUE(value_of(gate.renew_lease(300ms)));
   check(gate.load(impaired(losing(LossModel::Kind::kRandom, {1}))));
   const UdpSocket a(nodes.a, TwoNodes::kA4, 7000);
   const UdpSocket b(nodes.b, TwoNodes::kB4, 7000);
+  ASSERT_TRUE(value_of(gate.renew_lease(1s)));
   ASSERT_EQ(a.send(TwoNodes::kB4, 7000), 0);
   EXPECT_FALSE(b.receive(50ms));
   EXPECT_TRUE(wait_until([&] { return value_of(gate.lease()).lapsed; }));
