@@ -10,6 +10,9 @@ namespace zq {
 namespace {
 
 constexpr Nanos kCommandTimeout = std::chrono::seconds(10);
+// The kernel checks the gate's programs before it takes them: 0.1 s, many times that where a
+// machine is emulated or busy.
+constexpr Nanos kArmTimeout = std::chrono::seconds(30);
 constexpr Nanos kTimersTimeout = std::chrono::seconds(60);
 constexpr Nanos kBeatInterval = std::chrono::milliseconds(250);
 constexpr Nanos kFirstProbes = std::chrono::seconds(1);  // broken paths are not waited for
@@ -294,7 +297,7 @@ Status RunSession::arm() {
   // From here on a node may be armed even if its answer never comes.
   armed_ = true;
   const auto requests = arm_requests(cluster_, plan_, run_, options_.arm);
-  const auto replies = fleet_->arm(requests, kCommandTimeout);
+  const auto replies = fleet_->arm(requests, kArmTimeout);
   std::vector<std::string> problems;
   std::optional<std::string> book_hash;
   for (std::size_t i = 0; i < replies.size(); ++i) {
