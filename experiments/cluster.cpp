@@ -60,7 +60,9 @@ Result<const SystemSpec*> find_system_by(const Cluster& cluster, const std::stri
 
 Result<NodeSet> voters_of(const Cluster& cluster, const SystemSpec& system) {
   ZQ_TRY(const NodeSet nodes, system.nodes.resolve(cluster, {}, nullptr));
-  if (!runs_apps(system.kind)) return nodes;
+  const Voters voters = voters_of_kind(system.kind);
+  if (voters == Voters::kAll) return nodes;
+  if (voters == Voters::kNobody) return NodeSet{};
   NodeSet masters = nodes;
   std::erase_if(masters, [&](NodeId id) { return !cluster.nodes[id].has_role("master"); });
   return masters.empty() ? nodes : masters;

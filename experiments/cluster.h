@@ -158,8 +158,8 @@ struct Cluster {
 // The system of that name, or the only one of that kind. The error's message has no position.
 Result<const SystemSpec*> find_system_by(const Cluster& cluster, const std::string& name_or_kind);
 
-// The nodes that the system's quorum is counted over: of a coordinator (zookeeper, etcd) all its
-// nodes; of a scheduler those with the role master, or all when none has it.
+// The nodes that the system's quorum is counted over: all its nodes, or those with the role master
+// (all when none has it), or none, as voters_of_kind() says.
 Result<NodeSet> voters_of(const Cluster& cluster, const SystemSpec& system);
 
 // Both report everything that is wrong with the file, one "FILE:LINE:COLUMN: message" a line.

@@ -4,7 +4,7 @@
 //   caveat = "T1-C2"
 //   page   = "Apps continue to run in that zone, ..."         # optional
 //   [needs]                             # optional, as each of its keys
-//   systems = ["scheduler"]             # kinds, or scheduler / coordinator for any kind of these
+//   systems = ["scheduler"]             # kinds, or scheduler / master / coordinator
 //   zones = 3                           # at least
 //   masters_in = "one zone"             # or "different zones": none holds a majority of them
 //   [select]                            # optional; names for selectors, later may use earlier ones
@@ -123,7 +123,7 @@ struct Limits {
 
 // What the cluster must offer.
 struct Needs {
-  std::vector<std::string> systems;       // kinds, "scheduler" or "coordinator"
+  std::vector<std::string> systems;       // kinds, "scheduler", "master" or "coordinator"
   std::optional<unsigned> zones;          // at least
   std::optional<std::string> masters_in;  // "one zone" or "different zones"
   Position position{};

@@ -48,11 +48,7 @@ class Checker {
   void check_needs() {
     const Needs& needs = experiment_.needs;
     for (const std::string& kind : needs.systems) {
-      const auto serves = [&](const SystemSpec& system) {
-        if (kind == "scheduler") return runs_apps(system.kind);
-        if (kind == "coordinator") return !runs_apps(system.kind);
-        return system.kind == kind;
-      };
+      const auto serves = [&](const SystemSpec& system) { return answers_need(system.kind, kind); };
       if (std::none_of(cluster_.systems.begin(), cluster_.systems.end(), serves)) {
         report_.add(needs.position,
                     "the experiment needs a system of kind '{}', but cluster '{}' has {}", kind,

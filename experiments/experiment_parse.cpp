@@ -55,7 +55,7 @@ class ExperimentReader {
     Needs& needs = experiment_.needs;
     needs.position = table->position();
     std::vector<std::string> known = system_kinds();
-    known.insert(known.end(), {"scheduler", "coordinator"});
+    known.insert(known.end(), {"scheduler", "master", "coordinator"});
     for (const TomlString& system : table->strings("systems")) {
       check_choice(system, known, "kind of system", report_);
       needs.systems.push_back(system.value);

@@ -10,20 +10,31 @@ constexpr std::array<std::string_view, 3> kNodeLabels{"node", "zone", "system"};
 constexpr std::array<std::string_view, 4> kMemberLabels{"node", "zone", "system", "seen_by"};
 constexpr std::array<std::string_view, 6> kInstanceLabels{"app",    "zone",   "state",
                                                           "source", "system", "seen_by"};
+constexpr std::array<std::string_view, 3> kAppWaitingLabels{"app", "system", "seen_by"};
 constexpr std::array<std::string_view, 4> kAnswerLabels{"app", "instance", "node", "zone"};
 constexpr std::array<std::string_view, 4> kPathLabels{"from", "to", "from_zone", "to_zone"};
 
 // Values are never negative: the judge reasons with that where a series is unknown.
-constexpr std::array<SignalInfo, 18> kSignals{{
+constexpr std::array<SignalInfo, 22> kSignals{{
     {"master.up", kNodeLabels, "1 while the node's master process answers, else 0"},
     {"master.leads", kNodeLabels, "1 while the node's master says that it leads, else 0"},
     {"master.serves", kNodeLabels, "1 while the node's master serves requests, else 0"},
+    {"master.accepts", kNodeLabels,
+     "1 while the node's master commits changes (an active no-op update succeeds), else 0"},
     {"member.state", kMemberLabels,
      "1 while the node is a healthy member in the eyes of node seen_by, else 0"},
+    {"member.unreachable", kMemberLabels,
+     "1 while node seen_by has given the node up as lost, else 0: a member may be inactive (state "
+     "0) "
+     "and not given up"},
     {"app.instances", kInstanceLabels,
      "number of the app's instances in that state, as node seen_by says: as the scheduler sees it, "
      "or of its own (source = scheduler, node)"},
     {"app.answers", kAnswerLabels, "1 while the instance itself answers on its own node, else 0"},
+    {"app.waiting", kAppWaitingLabels,
+     "number of the app's instances that the scheduler wants and has no place for, as seen_by "
+     "says"},
+    {"scheduler.up", kNodeLabels, "1 while the node's scheduler process answers, else 0"},
     {"scheduler.leads", kNodeLabels, "1 while the node's scheduler says that it leads, else 0"},
     {"scheduler.accepts", kNodeLabels,
      "1 while the node's scheduler accepts changes (an active no-op update succeeds), else 0"},

@@ -68,7 +68,8 @@ Result<BlastRadius> measure_blast(const PlanInput& input, const Plan& plan,
 
   for (const SystemSpec& system : input.cluster.systems) {
     ZQ_TRY(const NodeSet voters, voters_of(input.cluster, system));
-    if (loses_quorum(system, {voters.begin(), voters.end()}, plan, asks, group_of)) {
+    if (!voters.empty() &&
+        loses_quorum(system, {voters.begin(), voters.end()}, plan, asks, group_of)) {
       blast.quorum_at_risk.push_back(system.name);
     }
   }

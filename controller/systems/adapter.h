@@ -11,6 +11,7 @@
 #include "agent.pb.h"
 #include "agent/base/error.h"
 #include "agent/base/time.h"
+#include "controller/check/facts.h"
 #include "experiments/cluster.h"
 #include "experiments/signal.h"
 
@@ -47,9 +48,21 @@ class Adapter {
   // series that will exist for certain as unknown, so that silence is never read as zero.
   virtual std::vector<Sample> interpret(const Answer& answer) = 0;
 
-  // Named bounds in seconds, from the live configuration as seen in answers so far:
-  // unreachable_max, reschedule_max, reregister_max, election_max, leader_exit_max, and the raw
-  // timers that they derive from. Missing ones have not been seen yet.
+  // Named bounds in seconds, from the live configuration as seen in answers so far, and the raw
+  // timers that they derive from. Missing ones have not been seen yet. Every system of a kind that
+  // can tell gives these (all counted from the fault's start, or from the heal where it says so):
+  //   unreachable_min             no member is given up before this
+  //   unreachable_max             every lost member has been given up
+  //   unreachable_new_leader_max  the same when the leader was lost with it
+  //   reschedule_max              from "given up" to a copy that runs elsewhere
+  //   reschedule_new_leader_max   the same when the leader was lost with it
+  //   leader_exit_max             a leader that lost its majority no longer says that it leads
+  //   election_max                the majority has a leader that serves
+  //   overlap_max                 two leaders at the same time, longest
+  //   scheduler_exit_max, scheduler_election_max   the same of schedulers that are not masters
+  //   reregister_max              from the heal: every member is back and surplus copies are gone
+  //   start_max, start_alone_max  from the restart of killed processes: they answer (alone: below
+  //                               quorum)
   struct Timer {
     double seconds = 0;
     std::string derivation;  // "dispatcher heartbeat 1s x 3 + ..."
@@ -63,6 +76,10 @@ class Adapter {
   [[nodiscard]] virtual std::optional<NodeId> leader() const = 0;
   // Nodes whose loss counts for quorum (masters, voters). Empty = no quorum.
   [[nodiscard]] virtual std::vector<NodeId> voters() const = 0;
+
+  // What the system says about itself as the checks of the page's recommendations need it
+  // (controller/check/facts.h). Adds to what others have said.
+  virtual void add_facts(Facts& facts) const { (void)facts; }
 };
 
 // kInput with the spec's position for unknown kinds (nearest known named) and bad options.
