@@ -1,5 +1,6 @@
 #include "agent/observer.h"
 
+#include <algorithm>
 #include <set>
 
 namespace zq {
@@ -13,13 +14,22 @@ std::size_t size_of(const zonequake::Observation& observation) {
   return 128 + observation.probe().size() + observation.body().size() + observation.error().size();
 }
 
+template <class Map>
+bool has_same_headers(const Map& a, const Map& b) {
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& header) {
+           const auto other = b.find(header.first);
+           return other != b.end() && other->second == header.second;
+         });
+}
+
 }  // namespace
 
 bool says_the_same(const zonequake::Observation& a, const zonequake::Observation& b) {
   if (a.outcome() != b.outcome()) return false;
   switch (a.outcome()) {
     case zonequake::Observation::ANSWER:
-      return a.status() == b.status() && a.body() == b.body();
+      return a.status() == b.status() && a.body() == b.body() &&
+             has_same_headers(a.headers(), b.headers());
     case zonequake::Observation::FAILED:
       return a.error() == b.error();
     default:
@@ -29,31 +39,52 @@ bool says_the_same(const zonequake::Observation& a, const zonequake::Observation
 
 Observer::Observer(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
-void Observer::add(zonequake::Observation observation) {
+bool Observer::add(zonequake::Observation observation, ProbeNews news) {
   const std::lock_guard lock(mutex_);
+  if (news == ProbeNews::kAlive) {
+    // Without an entry the stream's probe is gone from the set.
+    if (const auto found = probes_.find(observation.probe()); found != probes_.end())
+      confirm(found->second, observation.at_mono_ns());
+    return true;
+  }
+  const bool has_room = waiting_bytes_ + size_of(observation) <= max_bytes_;
+  if (news == ProbeNews::kEvent) {
+    if (!has_room) return false;
+    Probe& probe = probes_[observation.probe()];
+    hand_on(probe, std::move(observation));
+    return true;
+  }
   const auto [entry, is_new] = probes_.try_emplace(observation.probe());
   Probe& probe = entry->second;
   if (!is_new && says_the_same(probe.sent, observation)) {
-    if (observation.at_mono_ns() - probe.reported_at_ns < kConfirmEachNs) return;
-    if (probe.confirmed_at_ns == 0) ++confirmations_;
-    probe.confirmed_at_ns = observation.at_mono_ns();
-    probe.reported_at_ns = observation.at_mono_ns();
-    wake_.notify_one();
-    return;
+    confirm(probe, observation.at_mono_ns());
+    return true;
   }
-  const std::size_t size = size_of(observation);
-  if (waiting_bytes_ + size > max_bytes_) {
+  if (!has_room) {
     // The probe's last sent result stays what it was: the next one that differs is tried again.
     ++dropped_;
     if (is_new) probes_.erase(entry);
     wake_.notify_one();
-    return;
+    return false;
   }
+  probe.sent = observation;
+  hand_on(probe, std::move(observation));
+  return true;
+}
+
+void Observer::confirm(Probe& probe, std::int64_t at_ns) {
+  if (at_ns - probe.reported_at_ns < kConfirmEachNs) return;
+  if (probe.confirmed_at_ns == 0) ++confirmations_;
+  probe.confirmed_at_ns = at_ns;
+  probe.reported_at_ns = at_ns;
+  wake_.notify_one();
+}
+
+void Observer::hand_on(Probe& probe, zonequake::Observation observation) {
   if (probe.confirmed_at_ns != 0) --confirmations_;
   probe.confirmed_at_ns = 0;
   probe.reported_at_ns = observation.at_mono_ns();
-  probe.sent = observation;
-  waiting_bytes_ += size;
+  waiting_bytes_ += size_of(observation);
   waiting_.push_back(std::move(observation));
   wake_.notify_one();
 }

@@ -12,6 +12,7 @@
 
 #include "agent.pb.h"
 #include "agent/base/time.h"
+#include "agent/probe/engine.h"
 
 namespace zq {
 
@@ -20,8 +21,9 @@ class Observer {
   // Observations beyond `max_bytes` of bodies and errors are dropped and counted.
   explicit Observer(std::size_t max_bytes = 32U << 20);
 
-  // A result of the probe engine. Never blocks.
-  void add(zonequake::Observation observation);
+  // News of the probe engine. Never blocks. False = an event of a stream that there is no room for:
+  // it is not counted as dropped, because its stream begins anew and says so.
+  bool add(zonequake::Observation observation, ProbeNews news = ProbeNews::kResult);
   // Forgets probes that are not in the set, so that they start anew when they come back.
   void keep_only(const zonequake::ProbeSet& set);
   // Waits until there is something to send or `stop` is requested; empty = stopped. At most about
@@ -30,10 +32,13 @@ class Observer {
 
  private:
   struct Probe {
-    zonequake::Observation sent;       // the last one handed on
+    zonequake::Observation sent;       // the last result handed on
     std::int64_t reported_at_ns = 0;   // the newest time that the controller knows of
     std::int64_t confirmed_at_ns = 0;  // to be confirmed; 0 = nothing
   };
+
+  void confirm(Probe& probe, std::int64_t at_ns);
+  void hand_on(Probe& probe, zonequake::Observation observation);
 
   const std::size_t max_bytes_;
   std::mutex mutex_;

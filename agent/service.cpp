@@ -122,8 +122,9 @@ grpc::Status AgentService::Observe(
   Observer observer;
   std::stop_source ended;
   Status refused;  // written by the reader before it ends
-  ProbeEngine engine(
-      [&observer](zonequake::Observation observation) { observer.add(std::move(observation)); });
+  ProbeEngine engine([&observer](zonequake::Observation observation, ProbeNews news) {
+    return observer.add(std::move(observation), news);
+  });
   std::jthread reader([&] {
     zonequake::ProbeSet set;
     while (stream->Read(&set)) {

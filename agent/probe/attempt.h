@@ -1,6 +1,7 @@
 // One go of one probe: begun, waited for and given up by the engine's thread, never blocking it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@ struct ProbeResult {
   int status = 0;       // HTTP status, exit code
   std::string body{};   // the answer, whole
   std::string error{};  // why there is no answer; the same words for the same cause
+  std::map<std::string, std::string> headers{};  // of the answer, those that were wanted
 };
 
 // A descriptor that an attempt waits for.

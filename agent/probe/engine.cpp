@@ -13,6 +13,7 @@
 
 #include "agent/base/time.h"
 #include "agent/probe/attempt.h"
+#include "agent/probe/event_stream.h"
 #include "agent/probe/http.h"
 #include "agent/probe/write.h"
 
@@ -23,6 +24,9 @@ using google::protobuf::util::MessageDifferencer;
 
 constexpr Nanos kReportInterval = std::chrono::seconds(1);  // of write probes
 constexpr Nanos kLongWait = std::chrono::seconds(60);
+constexpr Nanos kMinAliveInterval = std::chrono::milliseconds(500);  // of streams
+constexpr const char* kTooFast =
+    "events came faster than they could be passed on: the stream is opened anew";
 
 // What probes about, but the mode of a write probe: equal means the same workload goes on.
 bool is_same_work(const zonequake::Probe& a, const zonequake::Probe& b) {
@@ -42,8 +46,7 @@ Nanos or_default(std::uint32_t ms) { return std::chrono::milliseconds(ms == 0 ? 
 
 class ProbeEngine::Impl {
  public:
-  explicit Impl(std::function<void(zonequake::Observation)> sink)
-      : sink_(std::move(sink)), thread_([this] { run(); }) {}
+  explicit Impl(Sink sink) : sink_(std::move(sink)), thread_([this] { run(); }) {}
 
   ~Impl() { stop(); }
 
@@ -71,6 +74,9 @@ class ProbeEngine::Impl {
     MonoTime next;     // start of the next attempt, or of the next report of a workload
     MonoTime started;  // of `attempt`
     std::unique_ptr<Attempt> attempt;
+    std::unique_ptr<EventStream> stream;
+    MonoTime alive_at;      // when to say next that the stream lives
+    bool too_fast = false;  // the stream was closed for that, which is still to be told
     std::unique_ptr<WriteWorkload> workload;
   };
 
@@ -90,6 +96,9 @@ class ProbeEngine::Impl {
         if (slot.attempt) {
           slot.attempt->collect(waits);
           wake_at = std::min(wake_at, slot.started + or_default(slot.probe.timeout_ms()));
+        } else if (slot.stream) {
+          wake_at = std::min(wake_at, slot.stream->deadline());
+          if (slot.stream->lives()) wake_at = std::min(wake_at, slot.alive_at);
         } else {
           wake_at = std::min(wake_at, slot.next);
         }
@@ -115,7 +124,7 @@ class ProbeEngine::Impl {
     for (zonequake::Probe& probe : *wanted->mutable_probes()) {
       Slot& slot = next[probe.id()];
       if (auto old = slots_.extract(probe.id())) slot = std::move(old.mapped());
-      const bool runs = slot.attempt || slot.workload || slot.next != MonoTime{};
+      const bool runs = slot.attempt || slot.workload || slot.stream || slot.next != MonoTime{};
       if (runs && is_same_work(slot.probe, probe)) {
         if (slot.workload && probe.write().read_back()) slot.workload->read_back();
         slot.probe = std::move(probe);
@@ -142,7 +151,7 @@ class ProbeEngine::Impl {
   void start_due() {
     for (auto& [id, slot] : slots_) {
       const MonoTime now = mono_now();
-      if (slot.attempt || slot.workload || now < slot.next) continue;
+      if (slot.attempt || slot.workload || slot.stream || now < slot.next) continue;
       slot.started = now;
       try {
         start(slot);
@@ -156,6 +165,15 @@ class ProbeEngine::Impl {
   }
 
   void start(Slot& slot) {
+    if (slot.probe.has_stream()) {
+      // What was lost must be told before anything new.
+      if (slot.too_fast) slot.too_fast = !send_end(slot, slot.started, failed_result(kTooFast));
+      if (slot.too_fast) return;
+      slot.alive_at = {};
+      slot.stream = std::make_unique<EventStream>(slot.probe.stream(),
+                                                  or_default(slot.probe.timeout_ms()), http_);
+      return;
+    }
     if (!slot.probe.has_write()) {
       slot.attempt = start_attempt(slot.probe, http_);
       return;
@@ -176,6 +194,7 @@ class ProbeEngine::Impl {
              {.outcome = zonequake::Observation::ANSWER, .body = slot.workload->report()});
       return;
     }
+    if (slot.stream) go_on_stream(slot, now);
     if (!slot.attempt) return;
     std::optional<ProbeResult> result = slot.attempt->advance();
     if (!result && now >= slot.started + or_default(slot.probe.timeout_ms()))
@@ -185,20 +204,57 @@ class ProbeEngine::Impl {
     report(slot, slot.started, std::move(*result));
   }
 
+  void go_on_stream(Slot& slot, MonoTime now) {
+    const MonoTime opened = slot.stream->opened();
+    const Nanos interval = or_default(slot.probe.interval_ms());
+    const auto close = [&] {
+      slot.stream.reset();
+      slot.next = now + interval;
+    };
+    for (StreamEvent& event : slot.stream->take_events()) {
+      ProbeResult result{
+          .outcome = zonequake::Observation::ANSWER, .status = 200, .body = std::move(event.body)};
+      if (sink_(observe(slot, opened, event.at, std::move(result)), ProbeNews::kEvent)) continue;
+      slot.too_fast = true;
+      close();
+      return;
+    }
+    if (std::optional<ProbeResult> end = slot.stream->end(now)) {
+      // Also an end must not get lost.
+      slot.too_fast = !send_end(slot, opened, std::move(*end));
+      close();
+    } else if (slot.stream->lives() && now >= slot.alive_at) {
+      slot.alive_at = now + std::max(interval, kMinAliveInterval);
+      zonequake::Observation alive;
+      alive.set_probe(slot.probe.id());
+      alive.set_at_mono_ns(to_ns(now));
+      sink_(std::move(alive), ProbeNews::kAlive);
+    }
+  }
+
+  bool send_end(const Slot& slot, MonoTime opened, ProbeResult end) {
+    return sink_(observe(slot, opened, mono_now(), std::move(end)), ProbeNews::kEvent);
+  }
+
   void report(const Slot& slot, MonoTime started, ProbeResult result) {
-    const MonoTime now = mono_now();
+    sink_(observe(slot, started, mono_now(), std::move(result)), ProbeNews::kResult);
+  }
+
+  static zonequake::Observation observe(const Slot& slot, MonoTime started, MonoTime at,
+                                        ProbeResult result) {
     zonequake::Observation observation;
     observation.set_probe(slot.probe.id());
-    observation.set_at_mono_ns(to_ns(now));
+    observation.set_at_mono_ns(to_ns(at));
     observation.set_outcome(result.outcome);
     observation.set_status(result.status);
     observation.set_body(std::move(result.body));
     observation.set_error(std::move(result.error));
-    observation.set_took_ns((now - started).count());
-    sink_(std::move(observation));
+    observation.set_took_ns((at - started).count());
+    observation.mutable_headers()->insert(result.headers.begin(), result.headers.end());
+    return observation;
   }
 
-  const std::function<void(zonequake::Observation)> sink_;
+  const Sink sink_;
   HttpClient http_;
 
   std::mutex mutex_;  // guards the two below
@@ -213,8 +269,7 @@ class ProbeEngine::Impl {
   std::thread thread_;  // last: everything it uses is there before it starts
 };
 
-ProbeEngine::ProbeEngine(std::function<void(zonequake::Observation)> sink)
-    : impl_(std::make_unique<Impl>(std::move(sink))) {}
+ProbeEngine::ProbeEngine(Sink sink) : impl_(std::make_unique<Impl>(std::move(sink))) {}
 ProbeEngine::~ProbeEngine() = default;
 void ProbeEngine::set_probes(const zonequake::ProbeSet& set) { impl_->set_probes(set); }
 void ProbeEngine::stop() { impl_->stop(); }

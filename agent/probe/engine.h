@@ -9,12 +9,22 @@
 
 namespace zq {
 
+enum class ProbeNews {
+  kResult,  // of an attempt; of no interest when it equals the one before
+  kEvent,   // of a stream, or its end: each counts, equal or not
+  kAlive,   // a stream lives; only the probe's id and the time are set
+};
+
 class ProbeEngine {
  public:
+  // Returns whether the news was taken. Only an event that was not has consequences: its stream is
+  // closed, that is told when news are taken again, and then the stream is opened anew.
+  using Sink = std::function<bool(zonequake::Observation, ProbeNews)>;
+
   // `sink` gets one result at a time, always from the engine's own thread, in the order in which
   // the results came about (at_mono_ns is not decreasing per probe). It must not block for long
   // (every probe waits for it) and must not call the engine back. No call begins after stop().
-  explicit ProbeEngine(std::function<void(zonequake::Observation)> sink);
+  explicit ProbeEngine(Sink sink);
   ~ProbeEngine();  // stop()
   ProbeEngine(const ProbeEngine&) = delete;
   ProbeEngine& operator=(const ProbeEngine&) = delete;

@@ -35,6 +35,8 @@ HttpTransfer::~HttpTransfer() {
 std::size_t HttpTransfer::take_body(char* data, std::size_t size, std::size_t count, void* self) {
   auto& transfer = *static_cast<HttpTransfer*>(self);
   const std::size_t length = size * count;
+  if (transfer.request_.on_body && transfer.status() == 200)
+    return transfer.request_.on_body({data, length}) ? length : 0;
   if (transfer.body_.size() + length > kMaxBody) {
     transfer.too_large_ = true;
     return 0;  // libcurl ends the transfer with an error
@@ -70,6 +72,10 @@ Status HttpTransfer::prepare(const HttpRequest& request) {
     headers_.reset(longer);
   }
 
+  return set_options(with_body);
+}
+
+Status HttpTransfer::set_options(bool with_body) {
   CURL* easy = easy_.get();
   bool ok = true;
   const auto set = [&](CURLoption option, auto value) {
@@ -77,7 +83,7 @@ Status HttpTransfer::prepare(const HttpRequest& request) {
   };
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_PROXY, "");  // whatever the environment says
-  set(CURLOPT_PROTOCOLS_STR, "http");
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_FRESH_CONNECT, 1L);
   set(CURLOPT_FORBID_REUSE, 1L);
@@ -96,52 +102,105 @@ Status HttpTransfer::prepare(const HttpRequest& request) {
   set(CURLOPT_WRITEFUNCTION, &HttpTransfer::take_body);
   set(CURLOPT_WRITEDATA, static_cast<void*>(this));
   set(CURLOPT_PRIVATE, static_cast<void*>(this));
+  set(CURLOPT_ERRORBUFFER, words_.data());
+  if (!request_.ca_pem.empty()) {
+    curl_blob pem{
+        .data = request_.ca_pem.data(), .len = request_.ca_pem.size(), .flags = CURL_BLOB_NOCOPY};
+    set(CURLOPT_CAINFO_BLOB, &pem);
+    set(CURLOPT_CAPATH, nullptr);
+  }
+  if (request_.insecure) {
+    set(CURLOPT_SSL_VERIFYPEER, 0L);
+    set(CURLOPT_SSL_VERIFYHOST, 0L);
+  }
   if (!ok) return fail(ErrorCode::kInternal, "libcurl does not take the options of the request");
   return {};
 }
 
+int HttpTransfer::status() const {
+  long status = 0;
+  if (easy_) curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+  return static_cast<int>(status);
+}
+
+std::string HttpTransfer::content_type() const {
+  const char* type = nullptr;
+  if (easy_) curl_easy_getinfo(easy_.get(), CURLINFO_CONTENT_TYPE, &type);
+  return type == nullptr ? "" : type;
+}
+
+std::map<std::string, std::string> HttpTransfer::wanted_headers() const {
+  std::map<std::string, std::string> found;
+  for (const std::string& name : request_.want_headers) {
+    std::size_t amount = 1;
+    for (std::size_t i = 0; i < amount; ++i) {
+      curl_header* header = nullptr;
+      if (curl_easy_header(easy_.get(), name.c_str(), i, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        break;
+      amount = header->amount;
+      std::string& value = found[name];
+      value += (i == 0 ? "" : ", ") + std::string(header->value);
+    }
+  }
+  return found;
+}
+
 void HttpTransfer::finish(CURLcode code) {
-  if (code == CURLE_OK) {
-    long status = 0;
-    curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
-    result_ = {.outcome = Observation::ANSWER,
-               .status = static_cast<int>(status),
-               .body = std::move(body_)};
+  if (code != CURLE_OK) {
+    result_ = broken(code);
     return;
   }
+  result_ = {.outcome = Observation::ANSWER,
+             .status = status(),
+             .body = std::move(body_),
+             .headers = wanted_headers()};
+}
+
+ProbeResult HttpTransfer::broken(CURLcode code) const {
   long os_error = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_error);
   const int error_number = static_cast<int>(os_error);
-  if (too_large_) {
-    result_ = failed_result(fmt::format("the answer is larger than {} MiB", kMaxBody >> 20));
-  } else if (!request_.unix_socket.empty() && code == CURLE_COULDNT_CONNECT &&
-             (error_number == 0 || error_number == EAGAIN)) {
+  if (too_large_)
+    return failed_result(fmt::format("the answer is larger than {} MiB", kMaxBody >> 20));
+  if (!request_.unix_socket.empty() && code == CURLE_COULDNT_CONNECT &&
+      (error_number == 0 || error_number == EAGAIN)) {
     // A full queue makes connect() say EAGAIN. libcurl takes that for a connection under way and
     // then finds it closed, without an errno.
-    result_ = {.outcome = Observation::TIMED_OUT,
-               .error = "the socket's queue is full: its owner does not accept connections"};
-  } else if (code == CURLE_GOT_NOTHING) {
-    result_ = closed_result("the connection was closed without an answer");
-  } else if (code == CURLE_PARTIAL_FILE) {
-    result_ = closed_result("the connection was closed in the middle of the answer");
-  } else if (code == CURLE_OPERATION_TIMEDOUT) {
-    result_ = time_out();
-  } else if (error_number != 0 && (code == CURLE_COULDNT_CONNECT || code == CURLE_RECV_ERROR ||
-                                   code == CURLE_SEND_ERROR)) {
-    result_ = result_of_errno(error_number);
-  } else if (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) {
-    result_ = closed_result("the connection broke");
-  } else {
-    result_ = failed_result(curl_easy_strerror(code));
+    return {.outcome = Observation::TIMED_OUT,
+            .error = "the socket's queue is full: its owner does not accept connections"};
   }
+  switch (code) {
+    case CURLE_GOT_NOTHING:
+      return closed_result("the connection was closed without an answer");
+    case CURLE_PARTIAL_FILE:
+      return closed_result("the connection was closed in the middle of the answer");
+    case CURLE_OPERATION_TIMEDOUT:
+      return time_out();
+    case CURLE_COULDNT_CONNECT:
+      if (error_number != 0) return result_of_errno(error_number);
+      break;
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+      if (error_number != 0) return result_of_errno(error_number);
+      return closed_result("the connection broke");
+    case CURLE_SSL_CONNECT_ERROR:
+      if (error_number != 0) return result_of_errno(error_number);
+      [[fallthrough]];
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      // Of other failures libcurl's own words hold times, which are never the same.
+      if (words_[0] != '\0') return failed_result(words_.data());
+      break;
+    default:
+      break;
+  }
+  return failed_result(curl_easy_strerror(code));
 }
 
 ProbeResult HttpTransfer::time_out() const {
   curl_off_t connected_us = 0;
-  long status = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &connected_us);
-  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
-  const char* why = status != 0        ? "only a part of the answer came in time"
+  const char* why = status() != 0      ? "only a part of the answer came in time"
                     : connected_us > 0 ? "connected, but no answer came in time"
                                        : "no connection in time";
   return {.outcome = Observation::TIMED_OUT, .error = why};
@@ -212,11 +271,20 @@ class HttpAttempt : public Attempt {
 
 }  // namespace
 
-std::unique_ptr<Attempt> start_http(const zonequake::HttpProbe& probe, HttpClient& http) {
-  HttpRequest request{.url = probe.url(), .unix_socket = probe.unix_socket(), .body = probe.body()};
+HttpRequest to_request(const zonequake::HttpProbe& probe) {
+  HttpRequest request{.url = probe.url(),
+                      .unix_socket = probe.unix_socket(),
+                      .body = probe.body(),
+                      .ca_pem = probe.ca_pem(),
+                      .insecure = probe.insecure()};
   if (!probe.method().empty()) request.method = probe.method();
   request.headers.assign(probe.headers().begin(), probe.headers().end());
-  return std::make_unique<HttpAttempt>(http.start(request));
+  request.want_headers.assign(probe.want_headers().begin(), probe.want_headers().end());
+  return request;
+}
+
+std::unique_ptr<Attempt> start_http(const zonequake::HttpProbe& probe, HttpClient& http) {
+  return std::make_unique<HttpAttempt>(http.start(to_request(probe)));
 }
 
 }  // namespace zq

@@ -123,6 +123,43 @@ TEST(Observer, CountsWhatAFullBufferLost) {
   EXPECT_EQ(next.dropped(), 0U);
 }
 
+TEST(Observer, NeverMergesEventsOfAStreamAndConfirmsThatItLives) {
+  Observer observer;
+  const std::stop_source stop;
+  for (int at = 0; at < 3000; at += 1000)
+    EXPECT_TRUE(observer.add(seen("heartbeat", at), ProbeNews::kEvent));
+  EXPECT_TRUE(observer.add(seen("", 2100), ProbeNews::kAlive));
+  const auto first = observer.take(stop.get_token());
+  EXPECT_EQ(first.observations_size(), 3);
+  EXPECT_EQ(first.confirmations_size(), 0) << "the event said it just now";
+  EXPECT_TRUE(observer.add(seen("", 3000), ProbeNews::kAlive));
+  const auto second = observer.take(stop.get_token());
+  EXPECT_EQ(second.observations_size(), 0);
+  ASSERT_EQ(second.confirmations_size(), 1);
+  EXPECT_EQ(second.confirmations(0).at_mono_ns(), 3'000'000'000);
+}
+
+TEST(Observer, LeavesAnEventWithoutRoomToItsStream) {
+  Observer observer(1000);
+  const std::stop_source stop;
+  EXPECT_TRUE(observer.add(seen(std::string(500, 'a'), 0), ProbeNews::kEvent));
+  EXPECT_FALSE(observer.add(seen(std::string(500, 'b'), 1), ProbeNews::kEvent));
+  const auto batch = observer.take(stop.get_token());
+  EXPECT_EQ(batch.observations_size(), 1);
+  EXPECT_EQ(batch.dropped(), 0U);
+  EXPECT_TRUE(observer.add(seen(std::string(500, 'b'), 2), ProbeNews::kEvent));
+}
+
+TEST(Observer, AnotherHeaderIsAnotherAnswer) {
+  auto a = seen("", 0);
+  (*a.mutable_headers())["Location"] = "//10.66.1.1:5050";
+  auto b = a;
+  EXPECT_TRUE(says_the_same(a, b));
+  (*b.mutable_headers())["Location"] = "//10.66.2.1:5050";
+  EXPECT_FALSE(says_the_same(a, b));
+  EXPECT_FALSE(says_the_same(a, seen("", 0)));
+}
+
 TEST(Observer, TellsFailuresApartByKindNotByWording) {
   auto a = seen("", 0);
   a.set_outcome(zonequake::Observation::TIMED_OUT);

@@ -124,12 +124,13 @@ TEST(ProbeEngine, ResultsComeOneAtATimeFromOneThreadAndNoneAfterStop) {
   std::atomic<bool> overlapped{false};
   std::atomic<bool> other_thread{false};
   std::optional<std::thread::id> thread;
-  ProbeEngine engine([&](const Observation&) {
+  ProbeEngine engine([&](const Observation&, ProbeNews) {
     overlapped = overlapped || ++inside > 1;
     if (!thread) thread = std::this_thread::get_id();
     other_thread = other_thread || *thread != std::this_thread::get_id();
     ++count;
     --inside;
+    return true;
   });
   std::vector<zonequake::Probe> probes;
   for (int i = 0; i < 20; ++i)

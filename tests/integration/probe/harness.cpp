@@ -62,12 +62,21 @@ UniqueFd listen_unix(const std::string& path, int backlog) {
 
 }  // namespace
 
-std::function<void(Observation)> Collector::sink() {
-  return [this](Observation observation) {
+ProbeEngine::Sink Collector::sink() {
+  return [this](Observation observation, ProbeNews news) {
     const std::lock_guard lock(mutex_);
-    results_[observation.probe()].push_back(std::move(observation));
+    if (news == ProbeNews::kAlive)
+      ++alive_[observation.probe()];
+    else
+      results_[observation.probe()].push_back(std::move(observation));
     arrived_.notify_all();
+    return true;
   };
+}
+
+std::size_t Collector::alive(const std::string& probe) {
+  const std::lock_guard lock(mutex_);
+  return alive_[probe];
 }
 
 std::optional<Observation> Collector::wait(const std::string& probe,

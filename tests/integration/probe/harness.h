@@ -28,7 +28,9 @@ using namespace std::chrono_literals;
 // Gathers an engine's results.
 class Collector {
  public:
-  std::function<void(Observation)> sink();
+  // Takes everything; results and events into one list, signs of life into another.
+  ProbeEngine::Sink sink();
+  std::size_t alive(const std::string& probe);  // signs of life so far
   // The newest result of the probe, or of any later one, that `matches`.
   std::optional<Observation> wait(const std::string& probe,
                                   const std::function<bool(const Observation&)>& matches,
@@ -44,6 +46,7 @@ class Collector {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::map<std::string, std::vector<Observation>> results_;
+  std::map<std::string, std::size_t> alive_;
 };
 
 // Runs one probe once and returns its first result; an empty one (id unset) if none comes.

@@ -71,6 +71,23 @@ TEST(HttpProbe, RedirectIsAnAnswer) {
   EXPECT_EQ(result.status(), 307);
 }
 
+TEST(HttpProbe, HandsOnTheHeadersThatAreWanted) {
+  const Server server = Server::tcp([](int connection) {
+    read_head(connection);
+    write_all(connection,
+              "HTTP/1.1 200 X\r\nX-Marathon-Leader: http://10.66.1.1:8080\r\nvia: 1.1 a\r\n"
+              "Via: 1.1 b\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
+  });
+  zonequake::Probe probe = http_probe(server.url());
+  for (const char* name : {"x-marathon-leader", "Via", "Location"})
+    probe.mutable_http()->add_want_headers(name);
+  const Observation result = first_result(probe);
+  EXPECT_EQ(result.outcome(), Observation::ANSWER) << result.error();
+  EXPECT_EQ(result.headers().size(), 2U);
+  EXPECT_EQ(result.headers().at("x-marathon-leader"), "http://10.66.1.1:8080");
+  EXPECT_EQ(result.headers().at("Via"), "1.1 a, 1.1 b");
+}
+
 TEST(HttpProbe, IgnoresProxiesOfTheEnvironment) {
   const Server server = Server::tcp(answer_http("direct"));
   const std::string proxy = fmt::format("http://127.0.0.1:{}", closed_port());
