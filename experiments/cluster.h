@@ -18,6 +18,13 @@
 //   nodes = "role:master | role:agent"  # a selector, see selector.h
 //   endpoint = "unix:{dir}/docker.sock"
 //   options = { docker = "/usr/bin/docker" }  # optional, per kind
+//   credentials = "file:/etc/zonequake/mesos"  # optional; or "env:NAME": where the controller
+//   finds
+//                                       // USER:PASSWORD, a DC/OS token, or a DC/OS login as JSON:
+//                                       // {"uid":"...","password":"...","login_url":"https://..."}
+//   auth = "basic"                      # optional: basic, dcos or bearer, instead of by its form
+//   ca = "file:/etc/zonequake/ca.pem"   # optional: the certificates to trust with https
+//   tls_verify = false                  # optional: trust any certificate
 //   unit = "etcd.service"               # optional; or cgroup = "system.slice/etcd": what process
 //                                       // faults act on (in a testbed: the recipe's own)
 //   [[app]]                             # optional
@@ -82,6 +89,15 @@ struct Zone {
   Position position;
 };
 
+// How a system lets requests in: references only, the secrets themselves are read at the start of a
+// run (controller/access).
+struct AccessSpec {
+  std::string credentials;  // "file:/PATH" or "env:NAME"; empty = none
+  std::string auth;         // basic, dcos, bearer; empty = by the form of what is there
+  std::string ca;           // path of a PEM file; empty = what the node trusts
+  bool tls_verify = true;
+};
+
 // Software under test; an adapter in controller/systems understands `kind`.
 struct SystemSpec {
   std::string name;
@@ -93,6 +109,7 @@ struct SystemSpec {
   std::map<std::string, std::string> options;  // adapter-specific, checked by the adapter
   std::string unit;                            // of systemd, and
   std::string cgroup;                          // below the cgroup-2 root: at most one of them
+  AccessSpec access;
   Position position;
 };
 

@@ -196,6 +196,7 @@ class ClusterReader {
       read_system_nodes(table, system, nodes_known);
       read_endpoint(table, system);
       read_process_names(table, system);
+      read_access(table, system.access);
       system.options = table.scalars("options");
       table.finish();
       cluster_.systems.push_back(std::move(system));

@@ -91,6 +91,17 @@ class LinkReader {
   std::map<std::pair<std::string, std::string>, Position> seen_;
 };
 
+// "env:NAME"
+bool is_variable(std::string_view text) {
+  constexpr std::string_view kEnvironment = "env:";
+  if (!text.starts_with(kEnvironment)) return false;
+  text.remove_prefix(kEnvironment.size());
+  return !text.empty() && std::isdigit(static_cast<unsigned char>(text.front())) == 0 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char letter) {
+           return std::isalnum(letter) != 0 || letter == '_';
+         });
+}
+
 std::vector<std::string> read_command(TomlTable& table, std::string_view key) {
   std::vector<std::string> command;
   for (const TomlString& word : table.strings(key)) {
@@ -164,6 +175,42 @@ void read_process_names(TomlTable& table, SystemSpec& system) {
   if (table.has("unit") && table.has("cgroup")) {
     report.add(table.key_position("cgroup"),
                "'unit' and 'cgroup' in one [[system]]; expected at most one of them");
+  }
+}
+
+void read_access(TomlTable& table, AccessSpec& access) {
+  TomlReport& report = table.report();
+  constexpr std::string_view kFile = "file:";
+  if (const auto credentials = table.string("credentials")) {
+    access.credentials = credentials->value;
+    if (!credentials->value.starts_with("file:/") && !is_variable(credentials->value)) {
+      report.add(credentials->position,
+                 "'credentials' says where they are, like \"file:/etc/zonequake/mesos\" or "
+                 "\"env:MESOS_CREDENTIALS\"; they are never written here");
+    }
+  }
+  if (const auto auth = table.string("auth")) {
+    static const std::vector<std::string> kKinds{"basic", "bearer", "dcos"};
+    access.auth = auth->value;
+    if (std::find(kKinds.begin(), kKinds.end(), auth->value) == kKinds.end()) {
+      report.add(auth->position, "unknown 'auth' '{}'{}", auth->value,
+                 nearest_hint(auth->value, kKinds, "expected one of"));
+    } else if (!table.has("credentials")) {
+      report.add(auth->position, "'auth' without 'credentials'");
+    }
+  }
+  if (const auto ca = table.string("ca")) {
+    if (ca->value.starts_with("file:/")) {
+      access.ca = ca->value.substr(kFile.size());
+    } else {
+      report.add(ca->position, "'{}' is no file; expected one like file:/etc/zonequake/ca.pem",
+                 ca->value);
+    }
+  }
+  if (const auto verify = table.boolean("tls_verify")) access.tls_verify = *verify;
+  if (!access.tls_verify && table.has("ca")) {
+    report.add(table.key_position("tls_verify"),
+               "'tls_verify = false' trusts any certificate, 'ca' only some; expected one of them");
   }
 }
 

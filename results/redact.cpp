@@ -74,6 +74,17 @@ void redact_value(std::string_view text, std::size_t& at, bool inside_string, st
   at = end;
 }
 
+// What follows the key is a reference as the cluster file's `credentials` has it, `"file:/PATH"` or
+// `"env:NAME"`: where the secret is, not what it is.
+bool refers(std::string_view text, std::size_t at) {
+  const std::size_t sign = skip_blanks(text, at);
+  if (sign >= text.size() || text[sign] != '=') return false;
+  const std::size_t value = skip_blanks(text, sign + 1);
+  if (value >= text.size() || (text[value] != '"' && text[value] != '\'')) return false;
+  const std::string_view reference = text.substr(value + 1);
+  return reference.starts_with("file:/") || reference.starts_with("env:");
+}
+
 // What follows a key: "=" or ":" with blanks around and a value. False if it is something else.
 bool redact_after_key(std::string_view text, std::size_t& at, bool inside_string,
                       std::string& out) {
@@ -117,7 +128,8 @@ std::string redact_values(std::string_view text, bool inside_string) {
       while (at < text.size() && is_key_character(text[at])) ++at;
       const std::string_view key = text.substr(start, at - start);
       out.append(key);
-      if (is_secret_key(key)) redact_after_key(text, at, inside_string, out);
+      if (is_secret_key(key) && !(key == "credentials" && refers(text, at)))
+        redact_after_key(text, at, inside_string, out);
     } else {
       out += c;
       ++at;

@@ -46,9 +46,11 @@ Result<std::unique_ptr<SignalHub>> SignalHub::make(const Cluster& cluster,
   std::unique_ptr<SignalHub> hub(new SignalHub(cluster));
   for (const SystemSpec& spec : cluster.systems) {
     ZQ_TRY(auto adapter, make_adapter(cluster, with_dir(spec, dir)));
+    ZQ_TRY(Access access, resolve_access(spec));
     Adapter* raw = adapter.get();
     hub->register_probes(raw->probes(), [raw](const Answer& a) { return raw->interpret(a); });
-    hub->systems_.push_back({.name = spec.name, .adapter = std::move(adapter)});
+    hub->systems_.push_back(
+        {.name = spec.name, .adapter = std::move(adapter), .access = std::move(access)});
   }
   for (const AppSpec& app : cluster.apps) {
     auto adapter = make_canary_adapter(cluster, app);
@@ -83,14 +85,17 @@ std::vector<zonequake::ProbeSet> SignalHub::probe_sets(const zonequake::RunRef& 
                                                        bool read_back) const {
   std::vector<zonequake::ProbeSet> sets(cluster_.nodes.size());
   for (zonequake::ProbeSet& set : sets) *set.mutable_run() = run;
-  const auto put = [&](const std::vector<NodeProbe>& probes) {
+  const auto put = [&](const std::vector<NodeProbe>& probes, const Access& access) {
     for (const NodeProbe& probe : probes) {
-      if (cluster_.nodes[probe.node].has_agent()) *sets[probe.node].add_probes() = probe.probe;
+      if (!cluster_.nodes[probe.node].has_agent()) continue;
+      zonequake::Probe& added = *sets[probe.node].add_probes();
+      added = probe.probe;
+      access.attach(added);
     }
   };
-  for (const System& system : systems_) put(system.adapter->probes());
-  for (const auto& app : apps_) put(app->probes());
-  for (const auto& workload : workloads_) put(workload->probes(read_back));
+  for (const System& system : systems_) put(system.adapter->probes(), system.access);
+  for (const auto& app : apps_) put(app->probes(), Access());
+  for (const auto& workload : workloads_) put(workload->probes(read_back), Access());
   return sets;
 }
 

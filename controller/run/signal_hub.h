@@ -16,6 +16,7 @@
 #include "agent.pb.h"
 #include "agent/base/error.h"
 #include "agent/base/time.h"
+#include "controller/access/access.h"
 #include "controller/systems/adapter.h"
 #include "experiments/cluster.h"
 #include "experiments/experiment.h"
@@ -30,11 +31,13 @@ void append_sample(Series& series, MonoTime at, std::optional<double> value);
 class SignalHub {
  public:
   // Makes the adapters of the cluster's systems and apps, and the experiment's workloads. `dir` is
-  // what "{dir}" stands for in endpoints. kInput for what an adapter refuses.
+  // what "{dir}" stands for in endpoints. Reads the systems' credentials. kInput for what an
+  // adapter refuses, and as resolve_access().
   static Result<std::unique_ptr<SignalHub>> make(const Cluster& cluster,
                                                  const Experiment& experiment,
                                                  const std::string& run, const std::string& dir);
 
+  // With the credentials of each probe's system: not for records.
   [[nodiscard]] std::vector<zonequake::ProbeSet> probe_sets(const zonequake::RunRef& run,
                                                             bool read_back) const;
   // Every probe's series start as unknown.
@@ -70,6 +73,7 @@ class SignalHub {
   struct System {
     std::string name;
     std::unique_ptr<Adapter> adapter;
+    Access access;
   };
   struct Pending {
     Sample sample;

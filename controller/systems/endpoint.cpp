@@ -81,9 +81,10 @@ Result<HttpEndpoint> parse_http_endpoint(const SystemSpec& system, const std::st
     }
     return HttpEndpoint{"/" + path, "http://localhost"};
   }
-  if (!text.starts_with("http://") || text.size() == std::string_view("http://").size()) {
+  const bool is_http = text.starts_with("http://") || text.starts_with("https://");
+  if (!is_http || text.ends_with("://")) {
     return fail(ErrorCode::kInput,
-                "{}: the endpoint '{}' is neither http://HOST:PORT nor unix:PATH", where(system),
+                "{}: the endpoint '{}' is neither http(s)://HOST:PORT nor unix:PATH", where(system),
                 endpoint);
   }
   HttpEndpoint result{"", endpoint};

@@ -70,6 +70,26 @@ TEST(ClusterFile, SystemsAppsAndExemptions) {
   EXPECT_EQ(cluster.exempt[1].prefix, *IpPrefix::parse("10.99.0.0/16"));
 }
 
+TEST(ClusterFile, ASystemSaysWhereItsCredentialsAre) {
+  std::string text = testing_files::read("example_real_cluster.toml");
+  text += "credentials = \"env:ETCD_2\"\nauth = \"dcos\"\nca = \"file:/etc/ca.pem\"\n";
+  const auto cluster = parse_cluster(text, "real.toml");
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  EXPECT_EQ(cluster->systems[0].access.credentials, "");
+  EXPECT_TRUE(cluster->systems[0].access.tls_verify);
+  EXPECT_EQ(cluster->systems[1].access.credentials, "env:ETCD_2");
+  EXPECT_EQ(cluster->systems[1].access.auth, "dcos");
+  EXPECT_EQ(cluster->systems[1].access.ca, "/etc/ca.pem");
+}
+
+TEST(ClusterFile, WhatShouldBeAReferenceIsNotRepeated) {
+  std::string text = testing_files::read("example_real_cluster.toml");
+  text += "credentials = \"admin:hunter2\"\n";
+  const auto cluster = parse_cluster(text, "real.toml");
+  ASSERT_FALSE(cluster);
+  EXPECT_THAT(cluster.error().message, testing::Not(HasSubstr("hunter2")));
+}
+
 TEST(ClusterFile, TheRecipeIsRelativeToTheFile) {
   EXPECT_EQ(example_cluster().testbed->recipe, "/files/recipes/swarm.toml");
 }
