@@ -14,7 +14,7 @@
 //   labels = { disk = "ssd" }           # optional
 //   [[system]]
 //   name = "swarm"
-//   kind = "swarm"                      # swarm, zookeeper or etcd
+//   kind = "swarm"                      # see system_kind.cpp
 //   nodes = "role:master | role:agent"  # a selector, see selector.h
 //   endpoint = "unix:{dir}/docker.sock"
 //   options = { docker = "/usr/bin/docker" }  # optional, per kind
@@ -101,7 +101,7 @@ struct AccessSpec {
 // Software under test; an adapter in controller/systems understands `kind`.
 struct SystemSpec {
   std::string name;
-  std::string kind;  // swarm, zookeeper, etcd
+  std::string kind;  // see system_kind.h
   Selector nodes;    // where it runs
   // As the node's own agent reaches it. "{name}", "{ip}", "{dir}" (with a testbed) are replaced per
   // node.

@@ -28,8 +28,8 @@ constexpr std::array<SignalInfo, 22> kSignals{{
      "0) "
      "and not given up"},
     {"app.instances", kInstanceLabels,
-     "number of the app's instances in that state, as node seen_by says: as the scheduler sees it, "
-     "or of its own (source = scheduler, node)"},
+     "number of the app's instances in that state, as node seen_by says: as the scheduler or the "
+     "master sees it, or of its own (source = scheduler, master, node)"},
     {"app.answers", kAnswerLabels, "1 while the instance itself answers on its own node, else 0"},
     {"app.waiting", kAppWaitingLabels,
      "number of the app's instances that the scheduler wants and has no place for, as seen_by "

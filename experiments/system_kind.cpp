@@ -14,6 +14,8 @@ struct Kind {
 
 constexpr std::array kKinds{
     Kind{.name = "swarm", .scheduler = true, .masters = true, .voters = Voters::kMasters},
+    Kind{.name = "mesos", .masters = true, .voters = Voters::kMasters},
+    Kind{.name = "marathon", .scheduler = true},
     Kind{.name = "zookeeper", .coordinator = true, .writes = true, .voters = Voters::kAll},
     Kind{.name = "etcd", .coordinator = true, .writes = true, .voters = Voters::kAll},
 };

@@ -10,6 +10,8 @@ using Factory = Result<std::unique_ptr<Adapter>> (*)(const Cluster&, const Syste
 
 const std::map<std::string, Factory>& factories() {
   static const std::map<std::string, Factory> kFactories{{"etcd", make_etcd_adapter},
+                                                         {"marathon", make_marathon_adapter},
+                                                         {"mesos", make_mesos_adapter},
                                                          {"swarm", make_swarm_adapter},
                                                          {"zookeeper", make_zookeeper_adapter}};
   return kFactories;

@@ -32,6 +32,10 @@ inline constexpr double kConnect = 5;           // zookeeper.cnxTimeout
 inline constexpr double kLeaderRetry = 1;       // Learner: pause between attempts to connect
 inline constexpr double kFinalizeWait = 0.2;    // FastLeaderElection
 inline constexpr double kMaxNotification = 60;  // zookeeper.fastleader.maxNotificationInterval
+inline constexpr double kElection = 2;          // allowance for an election without lost messages
+inline constexpr double kTick = 2;              // tickTime, where nobody tells: as DC/OS sets it
+inline constexpr double kSyncLimit = 5;         // ticks, likewise
+inline constexpr double kInitLimit = 10;        // ticks, likewise
 }  // namespace zookeeper
 
 // etcd 3.3 to 3.6.
@@ -42,6 +46,36 @@ inline constexpr double kPeerStreamDead = 5;  // rafthttp: read and write time-o
 inline constexpr double kPeerDialBase = 1;    // dial time-out is this + the election time-out
 }  // namespace etcd
 
+// Mesos 1.0 to 1.12.
+namespace mesos {
+inline constexpr double kAgentPing = 15;           // master: --agent_ping_timeout
+inline constexpr double kAgentPings = 5;           // master: --max_agent_ping_timeouts
+inline constexpr double kAgentReregister = 600;    // master: --agent_reregister_timeout
+inline constexpr double kRegistryFetch = 60;       // master: --registry_fetch_timeout
+inline constexpr double kRegistryStore = 20;       // master: --registry_store_timeout
+inline constexpr double kZkSession = 10;           // --zk_session_timeout, of masters and agents
+inline constexpr double kRegistrationBackoff = 1;  // agent: --registration_backoff_factor
+inline constexpr double kRegistrationPause = 60;   // agent: REGISTER_RETRY_INTERVAL_MAX
+inline constexpr double kProcessStart = 15;        // allowance: a killed process, started again
+}  // namespace mesos
+
+// Marathon 1.4 to 1.11.
+namespace marathon {
+inline constexpr double kReconciliation = 600;  // --reconciliation_interval
+inline constexpr double kScaleApps = 300;       // --scale_apps_interval
+inline constexpr double kElectedPrepare = 180;  // --on_elected_prepare_timeout
+inline constexpr double kZkSession = 10;        // --zk_session_timeout
+inline constexpr double kKillRetry = 30;        // KillConfig: pause between kill attempts
+inline constexpr double kPlacement = 30;        // allowance: offer, match, fetch, start
+inline constexpr double kExit = 15;             // allowance: JVM's end after the lost session
+inline constexpr double kKillGrace = 3;         // executors' default grace period
+}  // namespace marathon
+
+// An allowance for a round trip between regions: the page's own worst case, twice.
+inline constexpr double kRoundTrip = 1;
+// Linux: the shortest pause before TCP sends again (TCP_RTO_MIN); each pause doubles the one
+// before.
+inline constexpr double kTcpRtoMin = 0.2;
 // Linux: the longest pause between TCP retransmissions (TCP_RTO_MAX) where no sysctl says less.
 inline constexpr double kTcpRtoMax = 120;
 

@@ -81,11 +81,14 @@ Result<HttpEndpoint> parse_http_endpoint(const SystemSpec& system, const std::st
     }
     return HttpEndpoint{"/" + path, "http://localhost"};
   }
-  const bool is_http = text.starts_with("http://") || text.starts_with("https://");
-  if (!is_http || text.ends_with("://")) {
+  const auto scheme = text.find("://");
+  const std::string_view name = text.substr(0, scheme);
+  if (scheme == std::string_view::npos || (name != "http" && name != "https") ||
+      text.size() == scheme + 3 || text[scheme + 3] == '/') {
     return fail(ErrorCode::kInput,
-                "{}: the endpoint '{}' is neither http(s)://HOST:PORT nor unix:PATH", where(system),
-                endpoint);
+                "{}: the endpoint '{}' is neither http://HOST:PORT, https://HOST:PORT (a path may "
+                "follow) nor unix:PATH",
+                where(system), endpoint);
   }
   HttpEndpoint result{"", endpoint};
   while (result.base.ends_with('/')) result.base.pop_back();

@@ -19,8 +19,8 @@ struct HostPort {
 // "10.66.1.1:2181", "[fd66::1]:2181", "localhost:2181".
 Result<HostPort> parse_host_port(const SystemSpec& system, const std::string& endpoint);
 
-// "unix:///path", "unix:/path", or "http://host:port" or "https://host:port" without a trailing
-// slash.
+// "unix:///path", "unix:/path", "http://host:port" or "https://host/prefix"; a slash at the end is
+// dropped.
 struct HttpEndpoint {
   std::string unix_socket;  // empty: TCP
   std::string base;         // what a path is appended to

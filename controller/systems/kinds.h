@@ -14,6 +14,37 @@ namespace zq {
 Result<std::unique_ptr<Adapter>> make_swarm_adapter(const Cluster& cluster,
                                                     const SystemSpec& system);
 
+// Endpoint: the masters' URL, "http://{ip}:5050"; a path may follow ("https://{ip}/mesos", through
+// DC/OS' Admin Router, whose answers are the leading master's, whichever node is asked: only what
+// the leader says of itself can be told then). Nodes with the role master run mesos-master, those
+// with the role agent mesos-agent. The apps are those of the cluster's systems of kind marathon.
+// Options:
+//   agent_endpoint  the agents' URL (default "http://{ip}:5051")
+//   accepts   "false" leaves out master.accepts, a write of the registry that changes nothing:
+//             POST /api/v1 UPDATE_WEIGHTS with no weights, every 3 s. It makes a leader that has
+//             lost the log's quorum exit after --registry_store_timeout, as any other write does
+//   poll      "true" asks for GET_TASKS every 2 s instead of holding an event stream (SUBSCRIBE)
+//   open zookeeper the system of kind zookeeper that masters are elected through; needed only if
+//   the
+//             cluster has several. Where it has none:
+//   zk_tick_ms, zk_sync_limit, zk_init_limit  its tickTime, syncLimit, initLimit (default 2000, 5,
+//             10, as DC/OS sets them)
+Result<std::unique_ptr<Adapter>> make_mesos_adapter(const Cluster& cluster,
+                                                    const SystemSpec& system);
+
+// Endpoint: Marathon's URL, "http://{ip}:8080" or with a path, "https://{ip}/service/marathon", on
+// every node that runs one (role scheduler). Options:
+//   group     the group of the cluster file's apps: "/" (default) makes app "web" Marathon's "/web"
+//   accepts   "false" leaves out scheduler.accepts, an update that changes nothing, which Marathon
+//             stores all the same: PUT /v2/apps/GROUP/APP of the first app with {"id": its own}
+//             every 5 s
+//   mesos     the system of kind mesos that it runs apps on; needed only if the cluster has several
+//   agent_ping_ms  --agent_ping_timeout of its masters (default 15000), a part of reregister_max:
+//             Marathon does not tell it, and its credentials are not for masters
+//   zookeeper, zk_tick_ms, zk_sync_limit, zk_init_limit  as for kind mesos
+Result<std::unique_ptr<Adapter>> make_marathon_adapter(const Cluster& cluster,
+                                                       const SystemSpec& system);
+
 // Endpoint: the client port, "{ip}:2181"; srvr and conf must be on 4lw.commands.whitelist. Options:
 //   max_notification_ms  zookeeper.fastleader.maxNotificationInterval as the servers were started
 //                        with (default 60000): no command of theirs tells it

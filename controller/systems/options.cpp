@@ -39,4 +39,11 @@ std::string option_text(const SystemSpec& system, const std::string& name,
   return found == system.options.end() ? otherwise : found->second;
 }
 
+Result<bool> option_bool(const SystemSpec& system, const std::string& name, bool otherwise) {
+  const std::string text = option_text(system, name, otherwise ? "true" : "false");
+  if (text == "true" || text == "false") return text == "true";
+  return fail(ErrorCode::kInput, "{}: option '{}' of system '{}' is '{}'; expected true or false",
+              system.position.to_string(), name, system.name, text);
+}
+
 }  // namespace zq

@@ -14,4 +14,7 @@ Result<double> option_ms(const SystemSpec& system, const std::string& name, doub
 [[nodiscard]] std::string option_text(const SystemSpec& system, const std::string& name,
                                       const std::string& otherwise);
 
+// "true" or "false".
+Result<bool> option_bool(const SystemSpec& system, const std::string& name, bool otherwise);
+
 }  // namespace zq

@@ -376,6 +376,14 @@ Result<std::unique_ptr<Adapter>> make_swarm_adapter(const Cluster& cluster,
   }
   std::string client = option_text(system, "docker", "/usr/bin/docker");
   if (client == "none") client.clear();
+  if (!client.empty() && std::ranges::any_of(endpoints, [](const HttpEndpoint& endpoint) {
+        return endpoint.base.starts_with("https:");
+      })) {
+    return fail(ErrorCode::kInput,
+                "{}: the client of the swarm '{}' cannot be given certificates for the endpoint "
+                "'{}'; set its option docker = \"none\", which leaves scheduler.accepts out",
+                system.position.to_string(), system.name, system.endpoint);
+  }
   return std::make_unique<SwarmAdapter>(cluster, system, std::move(places), std::move(endpoints),
                                         std::move(client));
 }

@@ -1,7 +1,7 @@
 // What holds for all kinds: endpoints, unknown kinds, and bodies that are not what they should be.
 #include <random>
 
-#include "tests/unit/systems/support.h"
+#include "tests/unit/systems/mesos_support.h"
 
 namespace zq::test {
 namespace {
@@ -16,7 +16,8 @@ std::string error_for(const Cluster& cluster) {
 }
 
 TEST(AdapterTest, KnowsItsKinds) {
-  EXPECT_EQ(adapter_kinds(), (std::vector<std::string>{"etcd", "swarm", "zookeeper"}));
+  EXPECT_EQ(adapter_kinds(),
+            (std::vector<std::string>{"etcd", "marathon", "mesos", "swarm", "zookeeper"}));
   Cluster cluster = coordinator_cluster("zookeper", "{ip}:2181");
   EXPECT_NE(error_for(cluster).find("did you mean 'zookeeper'"), std::string::npos);
 }
@@ -26,7 +27,8 @@ TEST(AdapterTest, BadEndpointsAreNamed) {
                                "fd66::1:2181", "[fd66::1:2181", "[]:2181", "http://{ip}:2181"}) {
     EXPECT_NE(error_for(coordinator_cluster("zookeeper", endpoint)), "no error") << endpoint;
   }
-  for (const char* endpoint : {"", "{ip}:2379", "http://", "unix:", "unix:///", "ftp://{ip}"}) {
+  for (const char* endpoint : {"", "{ip}:2379", "http://", "unix:", "unix:///", "https://",
+                               "ftp://{ip}", "http:///mesos"}) {
     EXPECT_NE(error_for(coordinator_cluster("etcd", endpoint)), "no error") << endpoint;
   }
   EXPECT_NE(error_for(coordinator_cluster("etcd", "unix:{dir}/x")).find("'{dir}'"),
@@ -66,6 +68,19 @@ std::vector<Case> recorded_answers() {
   }
   cases.push_back({coordinator_cluster("etcd", "http://{ip}:2379"), 0, "etcd/members",
                    fixture("etcd-members.json")});
+  const Cluster mesos = mesos_cluster({"pa-31", "np-31"});
+  for (const auto& [node, probe, file] : std::vector<std::tuple<NodeId, const char*, const char*>>{
+           {kM1, "leader", "master-get-master"},
+           {kM1, "agents", "master-slaves"},
+           {kM1, "registry", "master-registry-unreachable"},
+           {kM1, "events", "master-subscribed-unreachable"},
+           {kM1, "tasks", "master-state-unreachable"},
+           {kM1, "frameworks", "master-get-frameworks"},
+           {kM1, "master-flags", "master-flags"},
+           {kA1, "state", "agent-state"}}) {
+    cases.push_back({mesos, node, std::string("mesos/") + probe,
+                     fixture(std::string("mesos/") + file + ".json")});
+  }
   return cases;
 }
 
