@@ -50,7 +50,9 @@ std::optional<std::string> AppNames::app_of_path(std::string_view path) const {
 
 std::optional<std::string> AppNames::app_of_task(std::string_view id, std::string_view name) const {
   for (std::size_t i = 0; i < apps_.size(); ++i) {
-    if (id.starts_with(prefixes_[i]) || name == names_[i] || name == apps_[i]) return apps_[i];
+    const bool is_its =
+        id.starts_with(prefixes_[i]) || id == apps_[i] || name == names_[i] || name == apps_[i];
+    if (is_its) return apps_[i];
   }
   return std::nullopt;
 }

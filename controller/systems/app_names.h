@@ -25,7 +25,7 @@ class AppNames {
   [[nodiscard]] std::optional<std::string> app_of_path(std::string_view path) const;
   // Marathon calls a task of "/group/web" "group_web.instance-UUID...", or, before 1.4,
   // "group_web.UUID", and gives it the name "web.group". Tasks of other frameworks belong to an app
-  // whose name is theirs.
+  // whose name is their name or id.
   [[nodiscard]] std::optional<std::string> app_of_task(std::string_view id,
                                                        std::string_view name) const;
 
