@@ -202,6 +202,13 @@ double LossModel::expected() const {
   return 0;
 }
 
+double Impairment::missing_share() const { return loss.expected() * (1 - duplicate); }
+
+double Impairment::doubled_share() const {
+  const double arriving = 1 - missing_share();
+  return arriving > 0 ? duplicate * (1 - loss.expected()) / arriving : 0;
+}
+
 Status check(const Impairment& impairment) {
   ZQ_CHECK(check_delay(impairment));
   ZQ_CHECK(check_loss(impairment.loss));

@@ -82,6 +82,11 @@ struct Impairment {
   [[nodiscard]] bool queues() const {
     return delay > Nanos{0} || corrupt > 0 || reorder > 0 || rate_bps > 0;
   }
+  // Loss and duplication are drawn as netem draws them: each once for a packet, and one that is to
+  // come twice and to be lost comes once. The share that does not arrive at all, and of those that
+  // do the share that arrives twice.
+  [[nodiscard]] double missing_share() const;
+  [[nodiscard]] double doubled_share() const;
 };
 
 inline constexpr Nanos kMaxDelay = std::chrono::seconds(60);  // delay + jitter

@@ -156,7 +156,7 @@ bool cuts_connections(const Asks& asks, GroupId from, GroupId to, Nanos at) {
   const auto found = asks.find({from, to});
   if (found == asks.end()) return false;
   return std::any_of(found->second.begin(), found->second.end(), [&](const Ask& ask) {
-    const bool all = ask.treatment != Treatment::kImpair || ask.impairment.loss.expected() >= 1;
+    const bool all = ask.treatment != Treatment::kImpair || ask.impairment.missing_share() >= 1;
     return all && ask.window.from <= at && at < ask.window.until && carries_connections(ask.scope);
   });
 }

@@ -75,7 +75,7 @@ void add(AskedPath& asked, const Moment& moment, double weight, bool first) {
   const auto range = [&](double value) {
     return Range{moment.impairment_flaps ? 0 : value, value};
   };
-  const double share = what.loss.expected();
+  const double share = what.missing_share();
   const double lost = 1 - (1 - moment.flapping) * (1 - share);
   const Range loss{moment.impairment_flaps ? moment.flapping : lost, lost};
   const auto put = [&](Range& into, const Range& value) {
@@ -84,7 +84,7 @@ void add(AskedPath& asked, const Moment& moment, double weight, bool first) {
   };
   put(asked.delay_ms, range(to_ms(what.delay)));
   put(asked.loss, loss);
-  put(asked.duplicate, range(what.duplicate));
+  put(asked.duplicate, range(what.doubled_share()));
   put(asked.reorder, range(what.reorder));
   put(asked.corrupt, range(what.corrupt));
   put(asked.rate_bps, range(static_cast<double>(what.rate_bps)));

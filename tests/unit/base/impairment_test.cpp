@@ -146,6 +146,17 @@ Moments moments(const std::vector<std::int16_t>& table) {
   return {mean / 8192, std::sqrt(squares / size) / 8192};
 }
 
+TEST(Impairment, WhatIsToComeTwiceIsLostOnce) {
+  Impairment both;
+  both.loss = {LossModel::Kind::kRandom, {0.66}};
+  both.duplicate = 0.5;
+  EXPECT_DOUBLE_EQ(both.missing_share(), 0.33);
+  EXPECT_NEAR(both.doubled_share(), 0.17 / 0.67, 1e-12);
+  both.loss.parameters[0] = 1;
+  EXPECT_DOUBLE_EQ(both.missing_share(), 0.5);
+  EXPECT_DOUBLE_EQ(both.doubled_share(), 0);
+}
+
 TEST(DistributionTable, HasTheShapeOfItsName) {
   EXPECT_TRUE(distribution_table(Distribution::kUniform).empty());
   const auto normal = distribution_table(Distribution::kNormal);

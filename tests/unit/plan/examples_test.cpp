@@ -41,9 +41,9 @@ TEST(Examples, AreReadCheckedAndPlanned) {
       for (const Fault& fault : phase.faults) kinds.insert(fault.kind);
     }
   }
-  for (const char* name :
-       {"latency", "wan-preset", "lossy", "bandwidth-ramp", "flapping", "rolling-cut", "three-way",
-        "zookeeper-ports-only", "reject", "one-sided", "zone-down", "pause"}) {
+  for (const char* name : {"latency", "wan-preset", "lossy", "damaged", "bandwidth-ramp",
+                           "flapping", "rolling-cut", "three-way", "zookeeper-ports-only",
+                           "masters-port-only", "reject", "one-sided", "zone-down", "pause"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
   EXPECT_EQ(kinds.size(), 7U) << "all but kill, which the catalogue has, and hooks";

@@ -43,7 +43,7 @@ inline void add_zone(Cluster& cluster, const std::string& name, const std::strin
 inline void add_node(Cluster& cluster, const std::string& name, const std::string& zone,
                      const std::vector<std::string>& roles,
                      const std::vector<std::string>& addresses) {
-  Node node;
+  zq::Node node;
   node.name = name;
   node.zone = zone;
   for (const Zone& known : cluster.zones) {
