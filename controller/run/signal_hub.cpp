@@ -202,8 +202,14 @@ std::map<std::string, double> SignalHub::variables() const {
 std::map<std::string, std::string> SignalHub::derivations() const {
   const std::lock_guard lock(mutex_);
   std::map<std::string, std::string> result;
+  std::map<std::string, double> largest;  // as variables() chooses
   for (const System& system : systems_) {
-    for (const auto& [name, timer] : system.adapter->timers()) result[name] = timer.derivation;
+    for (const auto& [name, timer] : system.adapter->timers()) {
+      const auto [entry, added] = largest.emplace(name, timer.seconds);
+      if (!added && timer.seconds <= entry->second) continue;
+      entry->second = timer.seconds;
+      result[name] = timer.derivation;
+    }
   }
   return result;
 }

@@ -182,7 +182,10 @@ std::vector<Sample> MesosAdapter::registry(const Answer& answer, const Place& pl
 }
 
 std::vector<Sample> MesosAdapter::tasks(const Answer& answer, const Place& place, bool stream) {
-  MesosTasks& known = tasks_[place.id];
+  const auto is_ours = [this](const std::string& id, const std::string& name) {
+    return apps_.app_of_task(id, name).has_value();
+  };
+  MesosTasks& known = tasks_.try_emplace(place.id, is_ours).first->second;
   if (!is_ok(answer.observation)) {
     known.forget();
   } else if (stream) {
@@ -198,7 +201,9 @@ std::vector<Sample> MesosAdapter::tasks(const Answer& answer, const Place& place
     }
   }
   if (!known.known()) return book_.settle(answer, values, Unnamed::kUnknown);
-  for (const auto& [id, agent] : known.agents()) members_.learn(id, {agent.host, agent.hostname});
+  for (const MesosAgent& agent : known.take_agents()) {
+    members_.learn(agent.id, {agent.host, agent.hostname});
+  }
   for (const auto& [key, task] : known.all()) {
     const auto app = apps_.app_of_task(task.id, task.name);
     if (!app) continue;

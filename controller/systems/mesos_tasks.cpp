@@ -37,7 +37,9 @@ bool MesosTasks::put(const json& task) {
   const auto framework = json_string(task, {"framework_id", "value"});
   const auto state = json_string(task, {"state"});
   if (!id || !framework || !state) return false;
-  tasks_[{*framework, *id}] = {*framework, *id, json_string(task, {"name"}).value_or(""),
+  const std::string name = json_string(task, {"name"}).value_or("");
+  if (!wanted_(*id, name)) return true;
+  tasks_[{*framework, *id}] = {*framework, *id, name,
                                json_string(task, {"agent_id", "value"}).value_or(""),
                                mesos_state_name(*state)};
   return true;
@@ -60,10 +62,10 @@ bool MesosTasks::take_tasks(const json& get_tasks) {
   return true;
 }
 
-void MesosTasks::take_agent(const json& agent) {
+void MesosTasks::learn_agent(const json& agent) {
   const auto id = json_string(agent, {"agent_info", "id", "value"});
   if (!id) return;
-  MesosAgent& known = agents_[*id];
+  MesosAgent& known = agents_.emplace_back();
   known.id = *id;
   known.hostname = json_string(agent, {"agent_info", "hostname"}).value_or("");
   known.host = host_of_address(json_string(agent, {"pid"}).value_or(""));
@@ -75,9 +77,9 @@ bool MesosTasks::put_flat(const json& task) {
   const auto framework = json_string(task, {"framework_id"});
   const auto state = json_string(task, {"state"});
   if (!id || !framework || !state) return false;
-  if (is_terminal(*state)) return true;
-  tasks_[{*framework, *id}] = {*framework, *id, json_string(task, {"name"}).value_or(""),
-                               json_string(task, {"slave_id"}).value_or(""),
+  const std::string name = json_string(task, {"name"}).value_or("");
+  if (is_terminal(*state) || !wanted_(*id, name)) return true;
+  tasks_[{*framework, *id}] = {*framework, *id, name, json_string(task, {"slave_id"}).value_or(""),
                                mesos_state_name(*state)};
   return true;
 }
@@ -103,9 +105,10 @@ bool MesosTasks::take_state(const std::string& body) {
     for (const json& agent : *slaves) {
       const auto id = json_string(agent, {"id"});
       if (!id) continue;
-      agents_[*id].id = *id;
-      agents_[*id].hostname = json_string(agent, {"hostname"}).value_or("");
-      agents_[*id].host = host_of_address(json_string(agent, {"pid"}).value_or(""));
+      MesosAgent& known = agents_.emplace_back();
+      known.id = *id;
+      known.hostname = json_string(agent, {"hostname"}).value_or("");
+      known.host = host_of_address(json_string(agent, {"pid"}).value_or(""));
     }
   }
   known_ = true;
@@ -130,7 +133,8 @@ bool MesosTasks::take_event(const std::string& body) {
       if (agents == nullptr || !agents->is_array()) continue;
       // Recovered agents are listed without the wrapping of registered ones.
       for (const json& agent : *agents) {
-        take_agent(json_at(agent, {"agent_info"}) == nullptr ? json{{"agent_info", agent}} : agent);
+        learn_agent(json_at(agent, {"agent_info"}) == nullptr ? json{{"agent_info", agent}}
+                                                              : agent);
       }
     }
     return known_ || fails();
@@ -142,7 +146,7 @@ bool MesosTasks::take_event(const std::string& body) {
   }
   if (*type == "TASK_UPDATED") return update(event) || fails();
   if (*type == "AGENT_ADDED") {
-    if (const json* const agent = json_at(event, {"agent_added", "agent"})) take_agent(*agent);
+    if (const json* const agent = json_at(event, {"agent_added", "agent"})) learn_agent(*agent);
   }
   if (*type == "FRAMEWORK_REMOVED") {
     const std::string id =
@@ -168,7 +172,8 @@ bool MesosTasks::update(const json& event) {
     tasks_.erase(key);
     return true;
   }
-  MesosTask& task = tasks_[key];  // one that is new comes without its name
+  if (!tasks_.contains(key) && !wanted_(*id, "")) return true;  // a new one comes without its name
+  MesosTask& task = tasks_[key];
   task.framework = *framework;
   task.id = *id;
   if (const auto agent = json_string(told, {"agent_id", "value"})) task.agent = *agent;

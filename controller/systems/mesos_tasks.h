@@ -4,10 +4,12 @@
 // read from it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "controller/systems/mesos_answers.h"
 
@@ -15,6 +17,11 @@ namespace zq {
 
 class MesosTasks {
  public:
+  // Of a large cluster only a few tasks are of interest: those that `wanted` is true for, by id and
+  // by name (empty where an event does not tell it).
+  using Wanted = std::function<bool(const std::string& id, const std::string& name)>;
+  explicit MesosTasks(Wanted wanted) : wanted_(std::move(wanted)) {}
+
   // An event of POST /api/v1 SUBSCRIBE. False: it is not one, or came before SUBSCRIBED; what is
   // known then is no longer to be trusted, so everything is forgotten.
   bool take_event(const std::string& body);
@@ -28,19 +35,20 @@ class MesosTasks {
   // "lost" where their framework is not partition-aware.
   using Key = std::pair<std::string, std::string>;  // framework, task
   [[nodiscard]] const std::map<Key, MesosTask>& all() const { return tasks_; }
-  // Agents by id, with their names only, as far as the same source told of them.
-  [[nodiscard]] const std::map<std::string, MesosAgent>& agents() const { return agents_; }
+  // Agents that the same source has told of since the last call, with their names only.
+  std::vector<MesosAgent> take_agents() { return std::exchange(agents_, {}); }
 
  private:
   bool take_tasks(const nlohmann::json& get_tasks);
-  void take_agent(const nlohmann::json& agent);
+  void learn_agent(const nlohmann::json& agent);
   bool put(const nlohmann::json& task);
   bool put_flat(const nlohmann::json& task);
   bool update(const nlohmann::json& event);
 
+  Wanted wanted_;
   bool known_ = false;
   std::map<Key, MesosTask> tasks_;
-  std::map<std::string, MesosAgent> agents_;
+  std::vector<MesosAgent> agents_;
 };
 
 }  // namespace zq
