@@ -48,6 +48,9 @@ Result<std::unique_ptr<Adapter>> make_marathon_adapter(const Cluster& cluster,
 // Endpoint: the client port, "{ip}:2181"; srvr and conf must be on 4lw.commands.whitelist. Options:
 //   max_notification_ms  zookeeper.fastleader.maxNotificationInterval as the servers were started
 //                        with (default 60000): no command of theirs tells it
+//   exhibitor            ask the Exhibitor on each server's node for its state, not the server:
+//                        "http://{ip}:8181", or "https://{ip}/exhibitor" through DC/OS' Admin
+//                        Router
 Result<std::unique_ptr<Adapter>> make_zookeeper_adapter(const Cluster& cluster,
                                                         const SystemSpec& system);
 

@@ -6,6 +6,7 @@
 #include "controller/systems/constants.h"
 #include "controller/systems/endpoint.h"
 #include "controller/systems/kinds.h"
+#include "controller/systems/member_nodes.h"
 #include "controller/systems/options.h"
 #include "controller/systems/placement.h"
 #include "controller/systems/zookeeper_answers.h"
@@ -18,17 +19,21 @@ using Outcome = zonequake::Observation;
 using Unnamed = SeriesBook::Unnamed;
 
 constexpr auto kStateInterval = 500ms;
+constexpr auto kExhibitorInterval = 2s;  // it asks all servers each time
 constexpr auto kConfigInterval = 5s;
 constexpr auto kTimeout = 2s;
 
 class ZooKeeperAdapter final : public Adapter {
  public:
   ZooKeeperAdapter(const SystemSpec& system, std::vector<Place> servers,
-                   std::vector<HostPort> endpoints, double max_notification)
+                   std::vector<HostPort> endpoints, std::vector<HttpEndpoint> exhibitors,
+                   double max_notification)
       : system_(system.name),
         servers_(std::move(servers)),
         endpoints_(std::move(endpoints)),
-        max_notification_(max_notification) {}
+        exhibitors_(std::move(exhibitors)),
+        max_notification_(max_notification),
+        members_(servers_) {}
 
   std::vector<NodeProbe> probes() const override {
     std::vector<NodeProbe> probes;
@@ -40,7 +45,15 @@ class ZooKeeperAdapter final : public Adapter {
         probe.probe.mutable_four_letter()->set_word(word);
         probes.push_back(std::move(probe));
       };
-      ask("srvr", kStateInterval);
+      if (exhibitors_.empty()) {
+        ask("srvr", kStateInterval);
+      } else {
+        probes.push_back(
+            new_probe(servers_[i], system_ + "/exhibitor", kExhibitorInterval, kTimeout));
+        zonequake::HttpProbe& http = *probes.back().probe.mutable_http();
+        http.set_url(exhibitors_[i].base + "/exhibitor/v1/cluster/status");
+        http.set_unix_socket(exhibitors_[i].unix_socket);
+      }
       ask("conf", kConfigInterval);
       // How long TCP may pause after the heal is the node's setting, not ZooKeeper's.
       NodeProbe rto = new_probe(servers_[i], system_ + "/tcp", kConfigInterval, kTimeout);
@@ -57,6 +70,7 @@ class ZooKeeperAdapter final : public Adapter {
     const zonequake::Observation& seen = answer.observation;
     const bool answered = seen.outcome() == Outcome::ANSWER;
     if (answer.probe == system_ + "/srvr") return srvr(answer, *place);
+    if (answer.probe == system_ + "/exhibitor") return exhibitor(answer, *place);
     if (answer.probe == system_ + "/conf" && answered) {
       if (auto conf = parse_zookeeper_conf(seen.body())) confs_[place->id] = *conf;
     }
@@ -72,7 +86,7 @@ class ZooKeeperAdapter final : public Adapter {
 
   bool ready() const override {
     return 2 * confs_.size() > servers_.size() && 2 * rto_max_.size() > servers_.size() &&
-           !versions_.empty();
+           (!versions_.empty() || !exhibitors_.empty());  // Exhibitor does not tell the version
   }
 
   std::string version() const override { return fmt::format("{}", fmt::join(versions_, ", ")); }
@@ -121,10 +135,34 @@ class ZooKeeperAdapter final : public Adapter {
                         Unnamed::kUnknown);
   }
 
+  // What the server's own Exhibitor says of it: it looks at its server from the same machine, and
+  // at the others from afar.
+  std::vector<Sample> exhibitor(const Answer& answer, const Place& place) {
+    std::optional<double> serves, leads;
+    modes_[place.id] = std::nullopt;
+    const zonequake::Observation& seen = answer.observation;
+    if (seen.outcome() == Outcome::ANSWER && seen.status() == 200) {
+      for (const ExhibitorServer& server :
+           parse_exhibitor_status(seen.body()).value_or(std::vector<ExhibitorServer>{})) {
+        if (members_.find(server.hostname) != &place) continue;
+        serves = server.serves ? 1 : 0;
+        leads = server.leads ? 1 : 0;
+        if (server.leads) modes_[place.id] = ZooKeeperMode::kLeader;
+        if (server.serves && !server.leads) modes_[place.id] = ZooKeeperMode::kFollower;
+      }
+    }
+    return book_.settle(answer,
+                        {{node_series("coordinator.serves", place, system_), serves},
+                         {node_series("coordinator.leads", place, system_), leads}},
+                        Unnamed::kUnknown);
+  }
+
   std::string system_;
   std::vector<Place> servers_;
-  std::vector<HostPort> endpoints_;  // of servers_
+  std::vector<HostPort> endpoints_;       // of servers_
+  std::vector<HttpEndpoint> exhibitors_;  // of servers_; empty: the servers are asked themselves
   double max_notification_;
+  MemberNodes members_;
 
   SeriesBook book_;
   std::map<NodeId, std::optional<ZooKeeperMode>> modes_;  // nothing: not heard, or serving nobody
@@ -178,7 +216,7 @@ std::map<std::string, Adapter::Timer> ZooKeeperAdapter::timers() const {
 
 Result<std::unique_ptr<Adapter>> make_zookeeper_adapter(const Cluster& cluster,
                                                         const SystemSpec& system) {
-  ZQ_CHECK(check_options(system, {"max_notification_ms"}));
+  ZQ_CHECK(check_options(system, {"max_notification_ms", "exhibitor"}));
   ZQ_TRY(const double max_notification,
          option_ms(system, "max_notification_ms", zookeeper::kMaxNotification));
   ZQ_TRY(std::vector<Place> servers, places_of(cluster, system));
@@ -187,8 +225,17 @@ Result<std::unique_ptr<Adapter>> make_zookeeper_adapter(const Cluster& cluster,
     ZQ_TRY(HostPort endpoint, parse_host_port(system, server.endpoint));
     endpoints.push_back(std::move(endpoint));
   }
+  std::vector<HttpEndpoint> exhibitors;
+  if (SystemSpec by_exhibitor = system; by_exhibitor.options.contains("exhibitor")) {
+    by_exhibitor.endpoint = system.options.at("exhibitor");
+    ZQ_TRY(const std::vector<Place> places, places_of(cluster, by_exhibitor));
+    for (const Place& place : places) {
+      ZQ_TRY(HttpEndpoint endpoint, parse_http_endpoint(by_exhibitor, place.endpoint));
+      exhibitors.push_back(std::move(endpoint));
+    }
+  }
   return std::make_unique<ZooKeeperAdapter>(system, std::move(servers), std::move(endpoints),
-                                            max_notification);
+                                            std::move(exhibitors), max_notification);
 }
 
 }  // namespace zq

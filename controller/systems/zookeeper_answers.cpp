@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "controller/systems/json.h"
+
 namespace zq {
 namespace {
 
@@ -49,6 +51,21 @@ std::optional<ZooKeeperConf> parse_zookeeper_conf(const std::string& body) {
   if (!tick || *tick <= 0) return std::nullopt;
   return ZooKeeperConf{*tick / 1000, number("syncLimit=").value_or(0),
                        number("initLimit=").value_or(0)};
+}
+
+std::optional<std::vector<ExhibitorServer>> parse_exhibitor_status(const std::string& body) {
+  constexpr double kServing = 3;  // latent, down, not serving, serving
+  const nlohmann::json root = parse_json(body);
+  if (!root.is_array()) return std::nullopt;
+  std::vector<ExhibitorServer> servers;
+  for (const nlohmann::json& entry : root) {
+    const auto hostname = json_string(entry, {"hostname"});
+    const auto code = json_number(entry, {"code"});
+    if (!hostname || !code) return std::nullopt;
+    servers.push_back({*hostname, *code == kServing,
+                       *code == kServing && json_bool(entry, {"isLeader"}).value_or(false)});
+  }
+  return servers;
 }
 
 std::optional<double> parse_whole_number(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace zq {
 
@@ -24,6 +25,13 @@ struct ZooKeeperConf {
 };
 // Of `conf`. Nothing without a tickTime: a server without a quorum does not tell.
 std::optional<ZooKeeperConf> parse_zookeeper_conf(const std::string& body);
+
+// One server of an ensemble as Exhibitor (GET /exhibitor/v1/cluster/status) sees it.
+struct ExhibitorServer {
+  std::string hostname;
+  bool serves = false, leads = false;
+};
+std::optional<std::vector<ExhibitorServer>> parse_exhibitor_status(const std::string& body);
 
 // Decimal digits with white space around them, up to nine.
 std::optional<double> parse_whole_number(std::string_view text);

@@ -126,5 +126,36 @@ TEST_F(ZooKeeperTest, OptionsAreChecked) {
   }
 }
 
+constexpr const char* kExhibitorStatus =
+    R"([{"code":3,"description":"serving","hostname":"10.66.1.1","isLeader":true},)"
+    R"({"code":3,"description":"serving","hostname":"10.66.2.1","isLeader":false},)"
+    R"({"code":1,"description":"down","hostname":"fd66::3:1","isLeader":false}])";
+
+TEST_F(ZooKeeperTest, ExhibitorsTellOfTheirOwnServers) {
+  cluster_.systems[0].options = {{"exhibitor", "https://{ip}/exhibitor"}};
+  adapter_ = adapter_of(cluster_);
+  std::vector<std::string> urls;
+  for (const NodeProbe& probe : adapter_->probes()) {
+    EXPECT_NE(probe.probe.four_letter().word(), "srvr") << "one probe feeds the series";
+    if (probe.probe.has_http()) urls.push_back(probe.probe.http().url());
+  }
+  ASSERT_EQ(urls.size(), 3U);
+  EXPECT_EQ(urls[0], "https://10.66.1.1/exhibitor/exhibitor/v1/cluster/status");
+  const auto ask = [&](NodeId node) {
+    return adapter_->interpret(answer(node, "zookeeper/exhibitor", kExhibitorStatus));
+  };
+  expect_state(ask(0), 1, 1);
+  EXPECT_EQ(adapter_->leader(), std::nullopt) << "one of three";
+  expect_state(ask(1), 1, 0);
+  expect_state(ask(2), 0, 0);
+  EXPECT_EQ(adapter_->leader(), 0U);
+  expect_state(adapter_->interpret(silence(0, "zookeeper/exhibitor", kRefused)), std::nullopt,
+               std::nullopt);
+  for (const char* const body : {"{}", "[]", "[5]", "[{\"hostname\":\"10.66.1.1\"}]", ""}) {
+    expect_state(adapter_->interpret(answer(0, "zookeeper/exhibitor", body)), std::nullopt,
+                 std::nullopt);
+  }
+}
+
 }  // namespace
 }  // namespace zq::test
