@@ -61,6 +61,8 @@ class Adapter {
   //   overlap_max                 two leaders at the same time, longest
   //   scheduler_exit_max, scheduler_election_max   the same of schedulers that are not masters
   //   reregister_max              from the heal: every member is back and surplus copies are gone
+  //   safe_cut_max                the longest silent cut, however short of unreachable_min, that
+  //                               nothing may come of: no member given up, no task changed
   //   start_max, start_alone_max  from the restart of killed processes: they answer (alone: below
   //                               quorum)
   struct Timer {

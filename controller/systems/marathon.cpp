@@ -191,6 +191,9 @@ void MarathonAdapter::learn(const std::string& what, const zonequake::Observatio
       info_ = std::move(info);
     }
   }
+  if (what == "deployments") {
+    if (auto paths = parse_marathon_deployments(seen.body())) deploying_ = std::move(*paths);
+  }
   if (what == "apps") {
     if (auto apps = parse_marathon_apps(seen.body())) all_ = std::move(apps);
   }

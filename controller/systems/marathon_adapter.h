@@ -71,6 +71,7 @@ class MarathonAdapter final : public Adapter {
   std::map<NodeId, NodeId> believed_leader_;  // scheduler -> whom it believes to lead
   std::map<NodeId, Inactive> inactive_;
   std::map<std::string, std::optional<MarathonApp>> watched_;  // nothing: there is no such app
+  std::set<std::string> deploying_;                            // paths of apps
   std::optional<std::vector<MarathonApp>> all_;
   std::optional<MarathonInfo> info_;
   std::set<std::string> versions_;

@@ -156,6 +156,20 @@ std::optional<std::vector<MarathonApp>> parse_marathon_apps(const std::string& b
   return apps;
 }
 
+std::optional<std::set<std::string>> parse_marathon_deployments(const std::string& body) {
+  const json root = parse_json(body);
+  if (!root.is_array()) return std::nullopt;
+  std::set<std::string> paths;
+  for (const json& deployment : root) {
+    const json* const apps = array_in(deployment, "affectedApps");
+    if (apps == nullptr) continue;  // of pods only
+    for (const json& app : *apps) {
+      if (app.is_string()) paths.insert(app.get<std::string>());
+    }
+  }
+  return paths;
+}
+
 std::optional<std::map<std::string, double>> parse_marathon_queue(const std::string& body) {
   const json root = parse_json(body);
   const json* const list = array_in(root, "queue");

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,9 @@ struct MarathonApp {
 std::optional<MarathonApp> parse_marathon_app(const std::string& body);
 // GET /v2/apps?embed=apps.tasks.
 std::optional<std::vector<MarathonApp>> parse_marathon_apps(const std::string& body);
+
+// GET /v2/deployments: the paths of apps that deployments are under way for.
+std::optional<std::set<std::string>> parse_marathon_deployments(const std::string& body);
 
 // GET /v2/queue: instances that wait for an offer, by the app's path.
 std::optional<std::map<std::string, double>> parse_marathon_queue(const std::string& body);

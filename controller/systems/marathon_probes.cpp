@@ -130,6 +130,7 @@ std::vector<NodeProbe> MarathonAdapter::probes() const {
     get("info", "/v2/info", kConfigInterval);
     get("apps", "/v2/apps?embed=apps.tasks", kFactsInterval);
     get("queue", "/v2/queue", kQueueInterval);
+    get("deployments", "/v2/deployments", kQueueInterval);
     for (std::size_t app = 0; app < apps_.apps().size(); ++app) {
       get("app/" + apps_.apps()[app], "/v2/apps" + apps_.paths()[app] + "?embed=app.tasks",
           kStateInterval);
@@ -166,7 +167,10 @@ std::map<std::string, Adapter::Timer> MarathonAdapter::timers() const {
 
 bool MarathonAdapter::ready() const {
   return ground_.zookeeper.timing() && ground_.tcp.rto_max() && info_ &&
-         watched_.size() == apps_.apps().size();
+         watched_.size() == apps_.apps().size() &&
+         // How many instances an app is to have is in motion while it is deployed.
+         std::ranges::none_of(
+             apps_.paths(), [this](const std::string& path) { return deploying_.contains(path); });
 }
 
 std::string MarathonAdapter::version() const {

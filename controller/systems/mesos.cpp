@@ -149,10 +149,13 @@ std::vector<Sample> MesosAdapter::agents(const Answer& answer, const Place& plac
   for (const MesosAgent& agent : *list) {
     members_.learn(agent.id, {agent.host, agent.hostname});
     const Place* const member = members_.of(agent.id);
-    if (member == nullptr || !agent.active) continue;
+    if (member == nullptr || (!agent.active && !agent.recovered)) continue;
     const auto found = values.find(member_series("member.state", *member, place));
-    if (found != values.end()) found->second = 1;
+    if (found == values.end() || found->second == 1.0) continue;
+    // A new leader cannot tell yet of those that it has not heard of.
+    found->second = agent.active ? std::optional<double>(1.0) : std::nullopt;
   }
+  std::erase_if(*list, [](const MesosAgent& agent) { return agent.recovered; });
   known_agents_ = std::move(*list);
   return book_.settle(answer, values, Unnamed::kUnknown);
 }

@@ -236,6 +236,19 @@ std::optional<std::vector<MesosAgent>> parse_mesos_agents(const std::string& bod
     agent.unused = parse_unused(entry);
     agents.push_back(std::move(agent));
   }
+  // Since 1.2.
+  if (const json* const recovered = array_at(root, {"recovered_slaves"})) {
+    for (const json& entry : *recovered) {
+      const auto id = json_string(entry, {"id"});
+      if (!id) return std::nullopt;
+      MesosAgent agent;
+      agent.id = *id;
+      agent.hostname = json_string(entry, {"hostname"}).value_or("");
+      agent.active = false;
+      agent.recovered = true;
+      agents.push_back(std::move(agent));
+    }
+  }
   return agents;
 }
 

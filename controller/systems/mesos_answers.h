@@ -48,10 +48,12 @@ std::optional<MesosFlags> parse_mesos_flags(const std::string& body);
 // GET /version.
 std::optional<std::string> parse_mesos_version(const std::string& body);
 
-// GET /slaves: the agents that are registered. Unreachable ones are not among them.
+// GET /slaves: the agents that are registered, and those that a new leader found in the registry
+// and has not heard of yet. Unreachable ones are not among them.
 struct MesosAgent {
   std::string id, hostname, host;  // host: of its pid
   bool active = true;              // false: its connection is closed
+  bool recovered = false;          // not heard of yet
   std::map<std::string, std::string> attributes;
   MesosDomain domain;
   std::optional<Resources> total, unused;  // unused: neither taken nor reserved for a role

@@ -215,6 +215,12 @@ TEST_F(MarathonTest, BoundsFollowTheAppsOwnStrategies) {
   EXPECT_FALSE(timers().contains("reschedule_max"));
   ask(kM1, "app/web", app_with(kAtOnce));
   EXPECT_TRUE(adapter_->ready());
+  ask(kM1, "deployments", R"([{"id":"d","affectedApps":["/other"]},{"id":"p"}])");
+  EXPECT_TRUE(adapter_->ready());
+  ask(kM1, "deployments", R"([{"id":"d","affectedApps":["/web"]}])");
+  EXPECT_FALSE(adapter_->ready()) << "what is wanted changes";
+  ask(kM1, "deployments", "[]");
+  EXPECT_TRUE(adapter_->ready());
   EXPECT_EQ(adapter_->version(), "1.9.136");
   auto at_once = timers();
   EXPECT_EQ(at_once["reschedule_max"], 30);

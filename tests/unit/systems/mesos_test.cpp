@@ -144,6 +144,11 @@ TEST_F(MesosTest, MembersAreThoseThatTheLeaderListsAsActive) {
   ASSERT_NE(at, std::string::npos);
   samples = ask(kM1, "agents", inactive.replace(at, 13, R"("active":false)"));
   EXPECT_EQ(std::ranges::count_if(samples, [](const Sample& s) { return s.value == 0.0; }), 1);
+  samples = ask(kM1, "agents",
+                R"({"slaves":[],"recovered_slaves":[{"id":"r","hostname":"10.77.0.32"}]})");
+  EXPECT_EQ(value_of(samples, "member.state", {{"node", "a2"}}), std::nullopt)
+      << "a new leader has not heard of it yet";
+  EXPECT_EQ(value_of(samples, "member.state", {{"node", "a1"}}), 0);
   samples = ask(kM1, "agents", R"({"slaves":[]})");
   EXPECT_EQ(value_of(samples, "member.state", {{"node", "a1"}}), 0);
   samples = ask(kM1, "agents", "", 307);
