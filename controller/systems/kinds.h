@@ -41,6 +41,8 @@ Result<std::unique_ptr<Adapter>> make_mesos_adapter(const Cluster& cluster,
 //   mesos     the system of kind mesos that it runs apps on; needed only if the cluster has several
 //   agent_ping_ms  --agent_ping_timeout of its masters (default 15000), a part of reregister_max:
 //             Marathon does not tell it, and its credentials are not for masters
+//   elected_prepare_ms  --on_elected_prepare_timeout (default 180000), a part of
+//             scheduler_election_max that Marathon does not tell either
 //   zookeeper, zk_tick_ms, zk_sync_limit, zk_init_limit  as for kind mesos
 Result<std::unique_ptr<Adapter>> make_marathon_adapter(const Cluster& cluster,
                                                        const SystemSpec& system);

@@ -20,9 +20,9 @@ namespace zq {
 // What its bounds need besides its own answers.
 struct MarathonGround {
   ZooKeeperTerms zookeeper;
-  TcpTerms tcp;  // of the nodes below
-  double agent_ping = 0;
-  std::vector<Place> places;  // of schedulers and of agents: where tasks can be
+  TcpTerms tcp;                                // of the nodes below
+  double agent_ping = 0, elected_prepare = 0;  // seconds, as options say
+  std::vector<Place> places;                   // of schedulers and of agents: where tasks can be
 };
 
 class MarathonAdapter final : public Adapter {

@@ -132,7 +132,6 @@ std::optional<MarathonInfo> parse_marathon_info(const std::string& body) {
   info.failover_timeout = json_number(root, {"marathon_config", "failover_timeout"});
   info.reconciliation = milliseconds_at(root, {"marathon_config", "reconciliation_interval"});
   info.scale_apps = milliseconds_at(root, {"marathon_config", "scale_apps_interval"});
-  info.elected_prepare = milliseconds_at(root, {"marathon_config", "on_elected_prepare_timeout"});
   info.zk_session = milliseconds_at(root, {"zookeeper_config", "zk_session_timeout"});
   return info;
 }

@@ -20,7 +20,7 @@ struct MarathonInfo {
   std::string version, framework;
   std::optional<bool> checkpoint;
   std::optional<double> failover_timeout;
-  std::optional<double> reconciliation, scale_apps, elected_prepare, zk_session;
+  std::optional<double> reconciliation, scale_apps, zk_session;
 };
 std::optional<MarathonInfo> parse_marathon_info(const std::string& body);
 

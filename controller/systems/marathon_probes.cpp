@@ -82,6 +82,8 @@ Result<MarathonGround> find_ground(const Cluster& cluster, const SystemSpec& sys
   }
   ZQ_TRY(ground.zookeeper, ZooKeeperTerms::make(cluster, system));
   ZQ_TRY(ground.agent_ping, option_ms(system, "agent_ping_ms", mesos::kAgentPing));
+  ZQ_TRY(ground.elected_prepare,
+         option_ms(system, "elected_prepare_ms", marathon::kElectedPrepare));
   // A node may be both.
   std::vector<Place> nodes;
   for (const Place& place : ground.places) {
@@ -159,6 +161,7 @@ std::map<std::string, Adapter::Timer> MarathonAdapter::timers() const {
   timing.zookeeper = ground_.zookeeper.timing();
   timing.rto_max = ground_.tcp.rto_max();
   timing.agent_ping = ground_.agent_ping;
+  timing.elected_prepare = ground_.elected_prepare;
   for (const auto& [name, app] : watched_) {
     if (app) timing.apps.push_back(*app);
   }
@@ -224,7 +227,7 @@ void MarathonAdapter::add_apps(Facts& facts) const {
 Result<std::unique_ptr<Adapter>> make_marathon_adapter(const Cluster& cluster,
                                                        const SystemSpec& system) {
   std::vector<std::string> known = ZooKeeperTerms::options();
-  known.insert(known.end(), {"group", "accepts", "mesos", "agent_ping_ms"});
+  known.insert(known.end(), {"group", "accepts", "mesos", "agent_ping_ms", "elected_prepare_ms"});
   ZQ_CHECK(check_options(system, known));
   ZQ_TRY(const bool accepts, option_bool(system, "accepts", true));
   ZQ_TRY(std::vector<Place> places, places_of(cluster, system));

@@ -28,9 +28,9 @@ Apps summarize(const std::vector<MarathonApp>& apps) {
   return result;
 }
 
-void add_leadership(Timers& timers, const MarathonInfo& info, const ZooKeeperTiming& zk) {
+void add_leadership(Timers& timers, const MarathonInfo& info, const ZooKeeperTiming& zk,
+                    double prepare) {
   const double session = zk.session(info.zk_session.value_or(marathon::kZkSession));
-  const double prepare = info.elected_prepare.value_or(marathon::kElectedPrepare);
   timers["scheduler_exit_max"] = {
       zk.notice(session) + marathon::kExit + kSeen,
       fmt::format("the lost connection is noticed after the larger of 2/3 x session time-out {} "
@@ -41,10 +41,9 @@ void add_leadership(Timers& timers, const MarathonInfo& info, const ZooKeeperTim
   timers["scheduler_election_max"] = {
       zk.failover() + session + zk.tick + prepare + kSeen,
       fmt::format("ZooKeeper's own election {} + session time-out {} rounded up to a tick {} + "
-                  "--on_elected_prepare_timeout {}{} + {} until seen",
+                  "--on_elected_prepare_timeout {} + {} until seen",
                   seconds_text(zk.failover()), seconds_text(session), seconds_text(zk.tick),
-                  seconds_text(prepare), info.elected_prepare ? "" : " (the default)",
-                  seconds_text(kSeen))};
+                  seconds_text(prepare), seconds_text(kSeen))};
 }
 
 void add_reschedule(Timers& timers, const Apps& apps, double reconciliation) {
@@ -93,7 +92,9 @@ Timers marathon_timers(const MarathonTiming& timing) {
   timers["reconcile_max"] = {reconciliation + kSeen,
                              fmt::format("--reconciliation_interval {} + {} until seen",
                                          seconds_text(reconciliation), seconds_text(kSeen))};
-  if (timing.zookeeper) add_leadership(timers, *timing.info, *timing.zookeeper);
+  if (timing.zookeeper) {
+    add_leadership(timers, *timing.info, *timing.zookeeper, timing.elected_prepare);
+  }
   if (timing.apps.empty()) return timers;
   const Apps apps = summarize(timing.apps);
   timers["kill_grace"] = {apps.kill_grace, "longest grace period of the watched apps"};

@@ -17,6 +17,7 @@ struct MarathonTiming {
   std::optional<ZooKeeperTiming> zookeeper;
   std::optional<double> rto_max;  // seconds, of the nodes' TCP
   double agent_ping = 0;          // seconds, --agent_ping_timeout of the masters
+  double elected_prepare = 0;     // seconds, --on_elected_prepare_timeout
   std::vector<MarathonApp> apps;  // those that are watched
 };
 

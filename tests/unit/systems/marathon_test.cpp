@@ -242,6 +242,15 @@ TEST_F(MarathonTest, BoundsFollowTheAppsOwnStrategies) {
   EXPECT_FALSE(timers().contains("reschedule_max")) << "it is never replaced";
 }
 
+TEST_F(MarathonTest, BoundsFollowOptionsWhereNobodyTells) {
+  cluster_.systems[1].options = {{"agent_ping_ms", "1000"}, {"elected_prepare_ms", "5000"}};
+  adapter_ = make_adapter(cluster_, cluster_.systems[1]).value();
+  tell_timers();
+  ask(kM1, "app/web", app_with(kAtOnce));
+  EXPECT_EQ(timers()["scheduler_election_max"], 12 + 2 + 20 + 10 + 2 + 5 + 3);
+  EXPECT_EQ(timers()["reregister_max"], 60 + 2 + 1 + 30 + 3 + 3);
+}
+
 TEST_F(MarathonTest, TellsChecksWhatItKnows) {
   tell_timers();
   Facts facts;

@@ -285,6 +285,21 @@ TEST_F(MesosTest, TellsChecksWhatItKnows) {
   EXPECT_EQ((facts.timers.at({"mesos", "agent_ping_timeout"})), 15);
 }
 
+TEST(MesosExample, IsOneThatAdaptersTake) {
+  const auto cluster =
+      load_cluster(std::string(ZQ_SOURCE_DIR) + "/experiments/clusters/dcos-one-zone.toml");
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  ASSERT_EQ(cluster->systems.size(), 3U);
+  for (const SystemSpec& system : cluster->systems) {
+    const auto adapter = make_adapter(*cluster, system);
+    ASSERT_TRUE(adapter) << adapter.error().message;
+    EXPECT_FALSE((*adapter)->probes().empty());
+    const std::size_t voters = system.kind == "marathon" ? 0 : 3;
+    EXPECT_EQ((*adapter)->voters().size(), voters) << system.name;
+    EXPECT_EQ(voters_of(*cluster, system)->size(), voters) << system.name;
+  }
+}
+
 TEST(MesosAnswers, ReadDurationsAndRates) {
   EXPECT_EQ(parse_mesos_duration("10mins"), 600);
   EXPECT_EQ(parse_mesos_duration("1.5secs"), 1.5);
