@@ -5,6 +5,9 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <set>
 #include <thread>
 
 namespace zq::scheduler {
@@ -54,7 +57,7 @@ void stream(tcp::socket& socket, const HttpReply& reply, unsigned version) {
   });
 }
 
-void serve(tcp::socket socket, const HttpServer::Handler& handler) {
+void serve(tcp::socket& socket, const HttpServer::Handler& handler) {
   boost::system::error_code error;
   socket.set_option(tcp::no_delay(true), error);
   boost::beast::flat_buffer buffer;
@@ -83,13 +86,14 @@ void serve(tcp::socket socket, const HttpServer::Handler& handler) {
 
 class Listener : public HttpServer {
  public:
-  explicit Listener(Handler handler) : handler_(std::make_shared<Handler>(std::move(handler))) {}
+  explicit Listener(Handler handler) : handler_(std::move(handler)) {}
   ~Listener() override {
-    boost::system::error_code error;
     // Ends the accept that the thread waits in.
     ::shutdown(acceptor_.native_handle(), SHUT_RDWR);
     if (thread_.joinable()) thread_.join();
-    acceptor_.close(error);
+    std::unique_lock lock(mutex_);
+    for (const int connection : connections_) ::shutdown(connection, SHUT_RDWR);
+    ended_.wait(lock, [this] { return connections_.empty(); });
   }
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -120,13 +124,23 @@ class Listener : public HttpServer {
       if (error == asio::error::connection_aborted || error == asio::error::no_descriptors)
         continue;
       if (error) return;
-      std::thread([handler = handler_, held = std::move(socket)]() mutable {
-        serve(std::move(held), *handler);
+      const std::lock_guard lock(mutex_);
+      connections_.insert(socket.native_handle());
+      std::thread([this, held = std::move(socket)]() mutable {
+        serve(held, handler_);
+        const std::lock_guard done(mutex_);
+        connections_.erase(held.native_handle());
+        boost::system::error_code ignored;
+        held.close(ignored);
+        ended_.notify_all();
       }).detach();
     }
   }
 
-  std::shared_ptr<Handler> handler_;
+  Handler handler_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::set<int> connections_;
   asio::io_context context_;
   tcp::acceptor acceptor_{context_};
   std::thread thread_;

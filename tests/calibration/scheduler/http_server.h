@@ -34,8 +34,8 @@ class HttpServer {
  public:
   using Handler = std::function<HttpReply(const HttpRequest&)>;
 
-  // Listens at once. kKernel when the address cannot be had. Connections outlive the object only in
-  // a process that is about to exit.
+  // Listens at once. kKernel when the address cannot be had. The destructor ends all connections
+  // and waits for their handlers; streams must end when they cannot write, or by themselves.
   static Result<std::unique_ptr<HttpServer>> listen(const std::string& ip, int port,
                                                     Handler handler);
   HttpServer() = default;

@@ -63,8 +63,6 @@ FakeMaster::~FakeMaster() {
     changed_.notify_all();
   }
   server_.reset();
-  // Connections have threads of their own, which end once their streams have.
-  std::this_thread::sleep_for(milliseconds(300));
 }
 
 void FakeMaster::enter(const std::string& hosts) {
