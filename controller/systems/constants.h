@@ -68,6 +68,7 @@ inline constexpr double kZkSession = 10;        // --zk_session_timeout
 inline constexpr double kKillRetry = 30;        // KillConfig: pause between kill attempts
 inline constexpr double kPlacement = 30;        // allowance: offer, match, fetch, start
 inline constexpr double kExit = 15;             // allowance: JVM's end after the lost session
+inline constexpr double kStart = 60;            // allowance: a killed JVM, started again
 inline constexpr double kKillGrace = 3;         // executors' default grace period
 }  // namespace marathon
 

@@ -29,6 +29,9 @@ Result<std::unique_ptr<Adapter>> make_swarm_adapter(const Cluster& cluster,
 //             cluster has several. Where it has none:
 //   zk_tick_ms, zk_sync_limit, zk_init_limit  its tickTime, syncLimit, initLimit (default 2000, 5,
 //             10, as DC/OS sets them)
+// Masters are asked less often for lists of more than 500 agents. Where such a list, or all tasks
+// in the stream's first event, are larger than an agent hands on (8 MiB, 16 MiB), that view of
+// theirs is unknown; what agents tell of their own tasks never is.
 Result<std::unique_ptr<Adapter>> make_mesos_adapter(const Cluster& cluster,
                                                     const SystemSpec& system);
 

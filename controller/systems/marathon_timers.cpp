@@ -92,6 +92,8 @@ Timers marathon_timers(const MarathonTiming& timing) {
   timers["reconcile_max"] = {reconciliation + kSeen,
                              fmt::format("--reconciliation_interval {} + {} until seen",
                                          seconds_text(reconciliation), seconds_text(kSeen))};
+  timers["start_max"] = {marathon::kStart, fmt::format("allowance for the start of a killed JVM {}",
+                                                       seconds_text(marathon::kStart))};
   if (timing.zookeeper) {
     add_leadership(timers, *timing.info, *timing.zookeeper, timing.elected_prepare);
   }

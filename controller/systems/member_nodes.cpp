@@ -34,9 +34,4 @@ const Place* MemberNodes::of(const std::string& id) const {
   return found == nodes_.end() ? nullptr : found->second;
 }
 
-std::string MemberNodes::zone_of(const std::string& id) const {
-  const Place* const place = of(id);
-  return place == nullptr ? "" : place->zone;
-}
-
 }  // namespace zq

@@ -22,7 +22,6 @@ class MemberNodes {
   void learn(const std::string& id, const Place& place) { nodes_[id] = &place; }
   // Null: not in the cluster file, or nobody has told.
   [[nodiscard]] const Place* of(const std::string& id) const;
-  [[nodiscard]] std::string zone_of(const std::string& id) const;
 
  private:
   std::map<IpAddress, const Place*> by_address_;

@@ -9,6 +9,8 @@
 //   stream tells neither of them nor of inactive ones, so that members are polled and the stream
 //   feeds tasks only.
 // - Task states that a master tells are beliefs: an agent's own /state is the truth.
+#include <array>
+
 #include "controller/systems/mesos_adapter.h"
 
 namespace zq {
@@ -185,10 +187,10 @@ std::vector<Sample> MesosAdapter::registry(const Answer& answer, const Place& pl
 }
 
 std::vector<Sample> MesosAdapter::tasks(const Answer& answer, const Place& place, bool stream) {
-  const auto is_ours = [this](const std::string& id, const std::string& name) {
-    return apps_.app_of_task(id, name).has_value();
+  const auto app_of = [this](const std::string& id, const std::string& name) {
+    return apps_.app_of_task(id, name);
   };
-  MesosTasks& known = tasks_.try_emplace(place.id, is_ours).first->second;
+  MesosTasks& known = tasks_.try_emplace(place.id, app_of).first->second;
   if (!is_ok(answer.observation)) {
     known.forget();
   } else if (stream) {
@@ -207,12 +209,15 @@ std::vector<Sample> MesosAdapter::tasks(const Answer& answer, const Place& place
   for (const MesosAgent& agent : known.take_agents()) {
     members_.learn(agent.id, {agent.host, agent.hostname});
   }
+  std::map<std::array<std::string_view, 3>, double> counts;
   for (const auto& [key, task] : known.all()) {
-    const auto app = apps_.app_of_task(task.id, task.name);
-    if (!app) continue;
-    auto& count =
-        values[instance_series(*app, members_.zone_of(task.agent), task.state, "master", place)];
-    count = count.value_or(0) + 1;
+    const Place* const where = members_.of(task.agent);
+    ++counts[{task.app, where == nullptr ? std::string_view() : where->zone, task.state}];
+  }
+  for (const auto& [what, count] : counts) {
+    const auto& [app, zone, state] = what;
+    values[instance_series(std::string(app), std::string(zone), std::string(state), "master",
+                           place)] = count;
   }
   return book_.settle(answer, values, Unnamed::kGone);
 }

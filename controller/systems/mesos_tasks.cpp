@@ -37,10 +37,9 @@ bool MesosTasks::put(const json& task) {
   const auto framework = json_string(task, {"framework_id", "value"});
   const auto state = json_string(task, {"state"});
   if (!id || !framework || !state) return false;
-  const std::string name = json_string(task, {"name"}).value_or("");
-  if (!wanted_(*id, name)) return true;
-  tasks_[{*framework, *id}] = {*framework, *id, name,
-                               json_string(task, {"agent_id", "value"}).value_or(""),
+  const auto app = app_of_(*id, json_string(task, {"name"}).value_or(""));
+  if (!app) return true;
+  tasks_[{*framework, *id}] = {*app, json_string(task, {"agent_id", "value"}).value_or(""),
                                mesos_state_name(*state)};
   return true;
 }
@@ -77,9 +76,9 @@ bool MesosTasks::put_flat(const json& task) {
   const auto framework = json_string(task, {"framework_id"});
   const auto state = json_string(task, {"state"});
   if (!id || !framework || !state) return false;
-  const std::string name = json_string(task, {"name"}).value_or("");
-  if (is_terminal(*state) || !wanted_(*id, name)) return true;
-  tasks_[{*framework, *id}] = {*framework, *id, name, json_string(task, {"slave_id"}).value_or(""),
+  const auto app = app_of_(*id, json_string(task, {"name"}).value_or(""));
+  if (is_terminal(*state) || !app) return true;
+  tasks_[{*framework, *id}] = {*app, json_string(task, {"slave_id"}).value_or(""),
                                mesos_state_name(*state)};
   return true;
 }
@@ -172,10 +171,11 @@ bool MesosTasks::update(const json& event) {
     tasks_.erase(key);
     return true;
   }
-  if (!tasks_.contains(key) && !wanted_(*id, "")) return true;  // a new one comes without its name
-  MesosTask& task = tasks_[key];
-  task.framework = *framework;
-  task.id = *id;
+  const auto known = tasks_.find(key);
+  const auto app = known == tasks_.end() ? app_of_(*id, "") : known->second.app;
+  if (!app) return true;
+  Task& task = tasks_[key];
+  task.app = *app;
   if (const auto agent = json_string(told, {"agent_id", "value"})) task.agent = *agent;
   task.state = mesos_state_name(*state);
   return true;

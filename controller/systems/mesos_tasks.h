@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,10 +18,11 @@ namespace zq {
 
 class MesosTasks {
  public:
-  // Of a large cluster only a few tasks are of interest: those that `wanted` is true for, by id and
-  // by name (empty where an event does not tell it).
-  using Wanted = std::function<bool(const std::string& id, const std::string& name)>;
-  explicit MesosTasks(Wanted wanted) : wanted_(std::move(wanted)) {}
+  // Of a large cluster only a few tasks are of interest: those that `app_of` names an app for, by
+  // id and by name (empty where an event does not tell it).
+  using AppOf =
+      std::function<std::optional<std::string>(const std::string& id, const std::string& name)>;
+  explicit MesosTasks(AppOf app_of) : app_of_(std::move(app_of)) {}
 
   // An event of POST /api/v1 SUBSCRIBE. False: it is not one, or came before SUBSCRIBED; what is
   // known then is no longer to be trusted, so everything is forgotten.
@@ -34,7 +36,10 @@ class MesosTasks {
   // Those that have not ended. Tasks on unreachable agents are among them: as "unreachable", or as
   // "lost" where their framework is not partition-aware.
   using Key = std::pair<std::string, std::string>;  // framework, task
-  [[nodiscard]] const std::map<Key, MesosTask>& all() const { return tasks_; }
+  struct Task {
+    std::string app, agent, state;  // as MesosTask
+  };
+  [[nodiscard]] const std::map<Key, Task>& all() const { return tasks_; }
   // Agents that the same source has told of since the last call, with their names only.
   std::vector<MesosAgent> take_agents() { return std::exchange(agents_, {}); }
 
@@ -45,9 +50,9 @@ class MesosTasks {
   bool put_flat(const nlohmann::json& task);
   bool update(const nlohmann::json& event);
 
-  Wanted wanted_;
+  AppOf app_of_;
   bool known_ = false;
-  std::map<Key, MesosTask> tasks_;
+  std::map<Key, Task> tasks_;
   std::vector<MesosAgent> agents_;
 };
 
