@@ -9,6 +9,7 @@
 #include "agent.pb.h"
 #include "agent/base/error.h"
 #include "agent/base/ip.h"
+#include "agent/base/short_hash.h"
 #include "agent/base/time.h"
 #include "agent/dataplane/gate.h"
 #include "agent/path_prober.h"
@@ -38,8 +39,5 @@ Result<IpAddress> read_address(const std::string& bytes, std::string_view what);
 // SHA-256 in hex over the entries ordered by (address, length, group): of each 16 bytes of mapped
 // address, its mapped length as one byte, its group as four bytes, big endian.
 [[nodiscard]] std::string hash_book(const std::vector<BookAddress>& book);
-
-// The first eight bytes of the SHA-256 of a text, to tell runs apart in small packets.
-[[nodiscard]] std::uint64_t short_hash(std::string_view text);
 
 }  // namespace zq

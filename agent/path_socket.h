@@ -1,5 +1,4 @@
-// The sockets of path probes on the node's own addresses, what they receive and when, and socket
-// addresses from ours and back.
+// The sockets of path probes on the node's own addresses, what they receive and when.
 #pragma once
 
 #include <sys/socket.h>
@@ -9,6 +8,7 @@
 
 #include "agent/base/error.h"
 #include "agent/base/ip.h"
+#include "agent/base/socket_address.h"
 #include "agent/base/unique_fd.h"
 
 namespace zq {
@@ -46,13 +46,5 @@ std::size_t encode_echo_request(const IpAddress& own, std::uint16_t identifier,
 // The payload of an echo reply as a raw socket receives it; empty for anything else.
 [[nodiscard]] std::span<std::uint8_t> echo_reply_payload(const IpAddress& own,
                                                          std::span<std::uint8_t> message);
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-};
-[[nodiscard]] SocketAddress socket_address(const IpAddress& address, std::uint16_t port);
-// IPv4 mapped where it is IPv4; the unspecified address for other families.
-[[nodiscard]] IpAddress address_of(const sockaddr_storage& storage);
 
 }  // namespace zq

@@ -15,23 +15,22 @@
 #include "agent/base/netns.h"
 #include "agent/orders.h"
 #include "agent/path_socket.h"
+#include "agent/probe/bulk.h"
 
 namespace zq {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x5a51545031000000;  // "ZQTP1"
 constexpr std::size_t kMaxConnections = 64;
 constexpr Nanos kConnectPatience = std::chrono::seconds(10);
 constexpr Nanos kReplyPatience = std::chrono::seconds(10);
 constexpr std::size_t kChunk = 256 << 10;
+constexpr int kTurns = 16;
 // What is handed over at once leaves as one unit of up to 64 KiB, which is half a second of
 // 1 Mbit/s: the sender keeps its units small beside what it has sent.
 constexpr std::size_t kLeastUnit = 4 << 10;
 constexpr std::size_t kUnitsSent = 256;
 constexpr int kUnsent = 128 << 10;
 
-// Words of 8 bytes, big endian: magic, run, length in ns.
-using Request = std::array<std::uint8_t, 24>;
 // Bytes, ns.
 using Reply = std::array<std::uint8_t, 16>;
 
@@ -55,25 +54,30 @@ class Arrivals {
   explicit Arrivals(UniqueFd fd) : fd_(std::move(fd)) {}
   [[nodiscard]] int fd() const { return fd_.get(); }
   // When the time is over whether or not something arrives.
-  [[nodiscard]] MonoTime until() const { return reported_ || !begun_ ? MonoTime::max() : until_; }
+  [[nodiscard]] MonoTime until() const {
+    return reported_ || !begun_ || endless_ ? MonoTime::max() : until_;
+  }
 
   // False: the connection is done with.
   bool take(std::uint64_t run) {
-    while (true) {
+    // Data without end must leave the others their turn.
+    for (int turn = 0; turn < kTurns || !endless_; ++turn) {
       const ssize_t got = begun_ ? ::recv(fd_.get(), nullptr, kChunk, MSG_TRUNC | MSG_DONTWAIT)
                                  : ::recv(fd_.get(), request_.data() + have_,
                                           request_.size() - have_, MSG_DONTWAIT);
       if (got < 0) return errno == EAGAIN || errno == EINTR;
       if (got == 0) {
-        report();
+        if (!endless_) report();
         return false;
       }
+      if (endless_) continue;
       if (begun_) {
         count(static_cast<std::uint64_t>(got));
       } else if (!begin(static_cast<std::size_t>(got), run)) {
         return false;
       }
     }
+    return true;
   }
   void look_at_the_clock() {
     if (mono_now() >= until()) report();
@@ -84,11 +88,13 @@ class Arrivals {
     have_ += got;
     if (have_ < request_.size()) return true;
     const Nanos length{static_cast<std::int64_t>(get(request_.data() + 16))};
-    if (get(request_.data()) != kMagic || get(request_.data() + 8) != run ||
-        length < Throughput::kShortest || length > Throughput::kLongest) {
+    endless_ = length == Nanos{0};
+    if (get(request_.data()) != kBulkMagic || get(request_.data() + 8) != run ||
+        (!endless_ && (length < Throughput::kShortest || length > Throughput::kLongest))) {
       return false;
     }
     begun_ = true;
+    if (endless_) return true;
     first_ = last_ = mono_now();
     warm_ = first_ + length / 3;
     until_ = first_ + length;
@@ -121,9 +127,10 @@ class Arrivals {
   }
 
   UniqueFd fd_;
-  Request request_{};
+  BulkRequest request_{};
   std::size_t have_ = 0;
   bool begun_ = false, reported_ = false;
+  bool endless_ = false;  // a bulk workload's: taken and forgotten until it is closed
   MonoTime first_{}, warm_{}, until_{}, from_{}, last_{};
   std::uint64_t total_ = 0, bytes_ = 0;
 };
@@ -297,9 +304,8 @@ Result<Goodput> Throughput::send_to(const IpAddress& peer, const IpAddress& from
   }
 
   std::vector<std::uint8_t> data(kChunk);
-  put(data.data(), kMagic);
-  put(data.data() + 8, run_);
-  put(data.data() + 16, static_cast<std::uint64_t>(length.count()));
+  const BulkRequest request = bulk_request(run_, length);
+  std::copy(request.begin(), request.end(), data.begin());
   const MonoTime end = mono_now() + length;
   const MonoTime patience = end + kReplyPatience;
   std::size_t sent = 0;

@@ -21,8 +21,15 @@
 //   throughput = true                   # measure that of every impaired pair, in every fault phase
 //   delay_tolerance = "5ms"             # of measured medians, beside 5 % of what is asked
 //   [[workload]]                        # optional
+//   kind = "writes"                     # unique values, written and read back; the default
 //   system = "etcd"                     # name or kind
 //   every = "100ms"
+//   [[workload]]
+//   kind = "bulk"                       # TCP transfers without end, which faults act on
+//   from = "zone:a"                     # each of these nodes sends to each of those;
+//   net.throughput_mbps to = "zone:b"                       # tells each second what went through
+//   streams = 1                         # optional: connections per pair
+//   rate = "100mbit"                    # optional: most that a pair sends, or "unlimited"
 //   [[phase]]                           # "baseline" first, "recovery" last, faults in between only
 //   name = "partition"
 //   lasts = "unreachable_max + 15s"     # an expression without signals
@@ -38,6 +45,7 @@
 //   for = "2s"                          # optional
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -147,10 +155,19 @@ struct NamedSelector {
   Selector selector;
 };
 
-// A unique-value write workload against a system for the whole run, read back after the heal.
+enum class WorkloadKind {
+  kWrites,  // unique values against a system for the whole run, read back after the heal
+  kBulk,    // TCP data between agents for the whole run, over the nodes' own addresses
+};
+
 struct Workload {
-  std::string system;  // name or kind of a system of the cluster
-  Nanos every = std::chrono::milliseconds(100);
+  WorkloadKind kind = WorkloadKind::kWrites;
+  std::string system;                            // kWrites: name or kind of a system of the cluster
+  Nanos every = std::chrono::milliseconds(100);  // kWrites
+  Selector from, to;                             // kBulk
+  unsigned streams = 1;                          // kBulk: per pair of nodes
+  // kBulk: of a pair; 0 = unlimited. By default what no network of today is harmed by.
+  std::uint64_t rate_bps = 100'000'000;
   Position position;
 };
 

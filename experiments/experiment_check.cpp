@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "experiments/bulk.h"
 #include "experiments/experiment.h"
 #include "experiments/hint.h"
 #include "experiments/label_check.h"
@@ -32,6 +33,7 @@ class Checker {
     if (!report_.empty()) return;
     check_selections();
     for (const Workload& workload : experiment_.workloads) check_workload(workload);
+    if (report_.empty()) check_bulk();
     for (const Phase& phase : experiment_.phases) {
       check_expression(phase.lasts);
       for (const Fault& fault : phase.faults) check_fault(fault);
@@ -146,7 +148,22 @@ class Checker {
     return *nodes;
   }
 
+  // All bulk workloads together; each by itself is checked before.
+  void check_bulk() {
+    if (const auto flows = bulk_flows(cluster_, experiment_); !flows) {
+      const auto last = std::find_if(
+          experiment_.workloads.rbegin(), experiment_.workloads.rend(),
+          [](const Workload& workload) { return workload.kind == WorkloadKind::kBulk; });
+      report_.add(last->position, "[[workload]]: {}", flows.error().message);
+    }
+  }
+
   void check_workload(const Workload& workload) {
+    if (workload.kind == WorkloadKind::kBulk) {
+      if (const auto flows = bulk_flows(cluster_, experiment_, workload); !flows)
+        report_.add(workload.position, "[[workload]]: {}", flows.error().message);
+      return;
+    }
     const auto system = find_system_by(cluster_, workload.system);
     if (!system) {
       report_.add(workload.position, "[[workload]]: {}", system.error().message);

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "experiments/bulk.h"
 #include "experiments/experiment.h"
 #include "experiments/fault_parse.h"
 #include "experiments/hint.h"
@@ -10,6 +11,7 @@
 #include "experiments/system_kind.h"
 #include "experiments/toml_language.h"
 #include "experiments/toml_reader.h"
+#include "experiments/workload_parse.h"
 
 namespace zq {
 namespace {
@@ -42,7 +44,8 @@ class ExperimentReader {
     read_limits(root);
     read_steady(root);
     read_verify(root);
-    read_workloads(root);
+    experiment_.workloads = read_workloads(root, selections_);
+    check_throughput();
     read_phases(root);
     read_expectations(root);
     root.finish();
@@ -143,25 +146,12 @@ class ExperimentReader {
     table->finish();
   }
 
-  void read_workloads(TomlTable& root) {
-    UniqueNames systems("workload on system");
-    for (TomlTable& table : root.tables("workload")) {
-      Workload workload;
-      workload.position = table.position();
-      if (const auto system = table.required_string("system", "the name or kind of a system")) {
-        workload.system = system->value;
-        systems.add(*system, report_);
-      }
-      if (const auto every = table.duration("every")) {
-        workload.every = *every;
-        if (*every < std::chrono::milliseconds(1)) {
-          report_.add(table.value_position("every"), "'every' is {}; expected 1ms or more",
-                      format_duration(*every));
-        }
-      }
-      table.finish();
-      experiment_.workloads.push_back(std::move(workload));
-    }
+  // Both would write the same series, and share what the border lets through.
+  void check_throughput() {
+    if (!experiment_.verify.throughput || !has_bulk(experiment_)) return;
+    report_.add(experiment_.verify.position,
+                "[verify] throughput and a [[workload]] of bulk data in one experiment; bulk data "
+                "measures what goes through all the time: expect something of net.throughput_mbps");
   }
 
   void read_phases(TomlTable& root) {

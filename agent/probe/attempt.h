@@ -50,7 +50,7 @@ std::unique_ptr<Attempt> start_canary(const zonequake::CanaryProbe& probe);
 // An attempt whose result is known at once, for probes that cannot be made.
 std::unique_ptr<Attempt> start_known(ProbeResult result);
 
-// Any probe except write. A probe of no kind gives FAILED.
+// Any probe except write, stream and bulk. A probe of no kind gives FAILED.
 std::unique_ptr<Attempt> start_attempt(const zonequake::Probe& probe, HttpClient& http);
 
 // What an errno of connect, send or recv says about the target.

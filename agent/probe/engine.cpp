@@ -13,6 +13,7 @@
 
 #include "agent/base/time.h"
 #include "agent/probe/attempt.h"
+#include "agent/probe/bulk.h"
 #include "agent/probe/event_stream.h"
 #include "agent/probe/http.h"
 #include "agent/probe/write.h"
@@ -22,7 +23,7 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-constexpr Nanos kReportInterval = std::chrono::seconds(1);  // of write probes
+constexpr Nanos kReportInterval = std::chrono::seconds(1);  // of workloads
 constexpr Nanos kLongWait = std::chrono::seconds(60);
 constexpr Nanos kMinAliveInterval = std::chrono::milliseconds(500);  // of streams
 constexpr const char* kTooFast =
@@ -77,7 +78,7 @@ class ProbeEngine::Impl {
     std::unique_ptr<EventStream> stream;
     MonoTime alive_at;      // when to say next that the stream lives
     bool too_fast = false;  // the stream was closed for that, which is still to be told
-    std::unique_ptr<WriteWorkload> workload;
+    std::unique_ptr<RunningWorkload> workload;
   };
 
   void run() {
@@ -174,11 +175,12 @@ class ProbeEngine::Impl {
                                                   or_default(slot.probe.timeout_ms()), http_);
       return;
     }
-    if (!slot.probe.has_write()) {
+    if (!slot.probe.has_write() && !slot.probe.has_bulk()) {
       slot.attempt = start_attempt(slot.probe, http_);
       return;
     }
-    Result<std::unique_ptr<WriteWorkload>> workload = start_workload(slot.probe);
+    Result<std::unique_ptr<RunningWorkload>> workload =
+        slot.probe.has_write() ? start_write(slot.probe) : start_bulk(slot.probe.bulk());
     if (workload)
       slot.workload = std::move(*workload);
     else
@@ -263,7 +265,7 @@ class ProbeEngine::Impl {
 
   // The engine's thread only.
   std::map<std::string, Slot> slots_;
-  std::vector<std::unique_ptr<WriteWorkload>> retired_;
+  std::vector<std::unique_ptr<RunningWorkload>> retired_;
 
   std::mutex stop_mutex_;
   std::thread thread_;  // last: everything it uses is there before it starts

@@ -1,5 +1,6 @@
 // Runs the probes of a ProbeSet and hands every result on. One instance per Observe stream or per
-// agent; cheap to start, everything happens on its own thread (write probes have one more each).
+// agent; cheap to start, everything happens on its own thread (write and bulk probes have one more
+// each).
 #pragma once
 
 #include <functional>
@@ -34,8 +35,8 @@ class ProbeEngine {
   // once and then every interval_ms, measured start to start, never overlapping itself; a result
   // always comes within timeout_ms and a small slack. 0 stands for the defaults: interval 1000,
   // timeout 1000. A probe that cannot be made (bad URL, unknown kind, path too long) yields FAILED
-  // at its interval. A write probe gives a report once a second; a change of its read_back from
-  // false to true switches the mode and keeps the acknowledged set, while one that starts with
+  // at its interval. A write or bulk probe gives a report once a second; a change of its read_back
+  // from false to true switches the mode and keeps the acknowledged set, while one that starts with
   // read_back has nothing to compare with and is FAILED. Of two probes with the same id the last
   // one counts. Any thread; returns before the change has taken effect.
   void set_probes(const zonequake::ProbeSet& set);

@@ -29,7 +29,7 @@ std::string random_word() {
   return fmt::format("{:08x}", device());
 }
 
-class Workload : public WriteWorkload {
+class Workload : public RunningWorkload {
  public:
   Workload(std::unique_ptr<WriteTarget> target, std::stop_source stop, Nanos interval)
       : target_(std::move(target)),
@@ -52,7 +52,7 @@ class Workload : public WriteWorkload {
   void request_stop() override { stop_.request_stop(); }
   [[nodiscard]] bool finished() const override { return finished_; }
 
-  [[nodiscard]] std::string report() const override {
+  [[nodiscard]] std::string report() override {
     const std::lock_guard lock(mutex_);
     const MonoTime second_ago = mono_now() - std::chrono::seconds(1);
     const auto recent =
@@ -181,7 +181,7 @@ class Workload : public WriteWorkload {
 
 }  // namespace
 
-Result<std::unique_ptr<WriteWorkload>> start_workload(const zonequake::Probe& probe) {
+Result<std::unique_ptr<RunningWorkload>> start_write(const zonequake::Probe& probe) {
   const zonequake::WriteProbe& write = probe.write();
   const auto or_second = [](std::uint32_t ms) {
     return std::chrono::milliseconds(ms == 0 ? 1000 : ms);

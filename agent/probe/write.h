@@ -10,6 +10,7 @@
 #include "agent.pb.h"
 #include "agent/base/error.h"
 #include "agent/base/time.h"
+#include "agent/probe/workload.h"
 
 namespace zq {
 
@@ -42,22 +43,8 @@ struct WriteTargetOptions {
 Result<std::unique_ptr<WriteTarget>> open_etcd(WriteTargetOptions options);
 Result<std::unique_ptr<WriteTarget>> open_zookeeper(WriteTargetOptions options);
 
-// Runs on a thread of its own from the start.
-class WriteWorkload {
- public:
-  virtual ~WriteWorkload() = default;  // requests the stop and waits for the thread
-
-  // Stops writing, keeps what was acknowledged, and reads back until that succeeds. Any thread.
-  virtual void read_back() = 0;
-  // The cumulative JSON of WriteProbe. Any thread.
-  [[nodiscard]] virtual std::string report() const = 0;
-  virtual void request_stop() = 0;
-  // The thread is done; destroying does not wait.
-  [[nodiscard]] virtual bool finished() const = 0;
-};
-
 // `probe` must hold a WriteProbe. Fails when the kind, endpoint or prefix cannot be right, and for
 // a probe that starts with reading back.
-Result<std::unique_ptr<WriteWorkload>> start_workload(const zonequake::Probe& probe);
+Result<std::unique_ptr<RunningWorkload>> start_write(const zonequake::Probe& probe);
 
 }  // namespace zq

@@ -7,6 +7,7 @@
 #include "controller/plan/describe_faults.h"
 #include "controller/plan/faults.h"
 #include "controller/plan/plan.h"
+#include "experiments/bulk.h"
 
 namespace zq {
 
@@ -47,6 +48,19 @@ std::string describe_phases(const Plan& plan, const Cluster& cluster) {
   return text;
 }
 
+std::string describe_bulk(const Cluster& cluster, const Experiment& experiment) {
+  std::string text;
+  const auto flows = bulk_flows(cluster, experiment);
+  if (!flows) return text;
+  for (const BulkFlow& flow : *flows) {
+    text += fmt::format(
+        "  {} -> {} ({}), {}, {}\n", cluster.nodes[flow.from].name, cluster.nodes[flow.to].name,
+        flow.to_address.to_string(), count_of(flow.streams, "stream"),
+        flow.rate_bps == 0 ? "as much as goes through" : "at most " + format_rate(flow.rate_bps));
+  }
+  return text;
+}
+
 std::string join_or_none(const std::vector<std::string>& names) {
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
 }
@@ -79,6 +93,8 @@ std::string describe_plan(const Plan& plan, const Cluster& cluster, const Experi
   }
   text += "\nPackets, relative to the fault's instant T\n" + describe_borders(plan);
   if (!plan.processes.empty()) text += "\nProcesses\n" + describe_processes(plan, cluster);
+  if (const std::string bulk = describe_bulk(cluster, experiment); !bulk.empty())
+    text += "\nBulk data from arming to disarming\n" + bulk;
   text += "\nPhases\n" + describe_phases(plan, cluster);
 
   const BlastRadius& blast = plan.blast;

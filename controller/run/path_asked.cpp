@@ -137,7 +137,8 @@ Nanos drain_around(const Plan& plan, const std::vector<const FaultSegment*>& seg
 
 }  // namespace
 
-bool probes_starve(const AskedPath& asked, double probe_rate) {
+bool probes_starve(const AskedPath& asked, double probe_rate, bool with_bulk) {
+  if (with_bulk && asked.rate_bps.high > 0) return true;
   // A probe with its headers, and its echo; a node has at most two targets in a group, by two
   // families. Twice that leaves room for the system's own traffic.
   constexpr double kProbeBits = 2 * 4 * 2 * 8 * 160;

@@ -40,9 +40,9 @@ struct AskedPath {
 [[nodiscard]] AskedPath asked_both_ways(const Plan& plan, const ProbeFlow& flow, Nanos begin,
                                         Nanos end);
 
-// A cap that the probes themselves could fill delays and drops them. `probe_rate` is per second and
-// target.
-[[nodiscard]] bool probes_starve(const AskedPath& asked, double probe_rate);
+// A cap that the probes themselves could fill delays and drops them; with bulk data of our own
+// every cap may be full. `probe_rate` is per second and target.
+[[nodiscard]] bool probes_starve(const AskedPath& asked, double probe_rate, bool with_bulk);
 
 // True when a probe is among the packets of the scope.
 [[nodiscard]] bool scope_holds_probe(const Scope& scope, const ProbeFlow& flow);

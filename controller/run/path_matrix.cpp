@@ -183,7 +183,7 @@ PathMeasurement measure_paths(const PathStage& stage, const Cluster& cluster, co
          .rtt_p50_ns = now.rtt_p50_ns,
          .allowed_loss = 0});
     PathRecord& record = measured.records.back();
-    if (probes_starve(asked, stage.probe_rate)) {
+    if (probes_starve(asked, stage.probe_rate, stage.with_bulk)) {
       record.allowed_loss = 1;
     } else if (record.sent > 0 && !path.agentless) {
       const double between = stage.probe_rate * counting_skew(key, before, after);

@@ -96,6 +96,7 @@ struct PathStage {
   std::optional<Inside> window;
   std::uint16_t port = 0;  // of the probes, and
   double probe_rate = 0;   // of each to each of its targets, per second
+  bool with_bulk = false;  // bulk data of the run's own fills what is capped
 };
 
 // Between what the two ends of the path have counted lie so many seconds, in both snapshots

@@ -323,9 +323,13 @@ std::vector<MeasurementRecord> measure_asked(const MeasuredStage& measured, cons
     AskedPath asked = asked_in(measured.stage, plan, path);
     const bool about =
         measured.stage.window ? asked.impaired : ever_impaired(plan, path, measured.stage.port);
-    if (!about || asked.cut || asked.mixed || probes_starve(asked, settings.probe_rate)) continue;
+    if (!about || asked.cut || asked.mixed) continue;
     if (!answered(measured.first, path) || !answered(measured.last, path)) continue;
     AskedPath back = asked_back(measured.stage, plan, path);
+    // What waits on the way back tells in round trips.
+    if (probes_starve(asked, settings.probe_rate, settings.with_bulk) ||
+        (settings.with_bulk && probes_starve(back, settings.probe_rate, true)))
+      continue;
     chosen.push_back({path, asked, back});
   }
   std::vector<MeasurementRecord> records;

@@ -14,6 +14,7 @@ namespace zq {
 struct MeasureSettings {
   Nanos delay_tolerance = std::chrono::milliseconds(5);  // beside 5 % of what is asked
   double probe_rate = 50;                                // per second and target
+  bool with_bulk = false;                                // bulk data fills what is capped
   // Of both ends' clocks together: beyond it a delay is judged by the round trip.
   Nanos clock_uncertainty = std::chrono::milliseconds(2);
   // By NodeId: the node's delays keep the order of packets, so that jitter only adds to them.

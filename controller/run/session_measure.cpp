@@ -24,7 +24,8 @@ PathSnapshot RunSession::begin_stage(MonoTime complete_until) {
 void RunSession::take_stage(const PathStage& stage, const PathSnapshot& first,
                             const PathSnapshot& last) {
   MeasureSettings settings{.delay_tolerance = experiment_.verify.delay_tolerance,
-                           .probe_rate = options_.arm.probe_rate};
+                           .probe_rate = options_.arm.probe_rate,
+                           .with_bulk = has_bulk(experiment_)};
   for (const auto& names : capabilities_) {
     settings.keeps_order.push_back(!names.contains(capability::kNetem) &&
                                    names.contains(capability::kDelayLine));

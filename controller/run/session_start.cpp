@@ -110,7 +110,7 @@ Status RunSession::begin() {
     dir = testbed_->node_dir(cluster_.nodes.front().name);
     dir = dir.substr(0, dir.rfind('/')) + "/{name}";
   }
-  ZQ_TRY(hub_, SignalHub::make(cluster_, experiment_, run_.run(), dir));
+  ZQ_TRY(hub_, SignalHub::make(cluster_, experiment_, run_.run(), dir, options_.arm.probe_port));
 
   std::vector<AgentEndpoint> endpoints;
   for (const Node& node : cluster_.nodes) {

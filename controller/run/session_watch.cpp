@@ -118,7 +118,8 @@ PathStage RunSession::stage_of(const std::string& name,
   return {.name = name,
           .window = window,
           .port = options_.arm.probe_port,
-          .probe_rate = options_.arm.probe_rate};
+          .probe_rate = options_.arm.probe_rate,
+          .with_bulk = has_bulk(experiment_)};
 }
 
 void RunSession::take_measurement(PathMeasurement measurement) {

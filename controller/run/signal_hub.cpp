@@ -42,7 +42,8 @@ void append_sample(Series& series, MonoTime at, std::optional<double> value) {
 
 Result<std::unique_ptr<SignalHub>> SignalHub::make(const Cluster& cluster,
                                                    const Experiment& experiment,
-                                                   const std::string& run, const std::string& dir) {
+                                                   const std::string& run, const std::string& dir,
+                                                   std::uint16_t probe_port) {
   std::unique_ptr<SignalHub> hub(new SignalHub(cluster));
   for (const SystemSpec& spec : cluster.systems) {
     ZQ_TRY(auto adapter, make_adapter(cluster, with_dir(spec, dir)));
@@ -58,7 +59,14 @@ Result<std::unique_ptr<SignalHub>> SignalHub::make(const Cluster& cluster,
     hub->register_probes(raw->probes(), [raw](const Answer& a) { return raw->interpret(a); });
     hub->apps_.push_back(std::move(adapter));
   }
+  if (has_bulk(experiment)) {
+    ZQ_TRY(std::vector<BulkFlow> flows, bulk_flows(cluster, experiment));
+    hub->bulk_ = std::make_unique<BulkTraffic>(cluster, std::move(flows), run, probe_port);
+    BulkTraffic* raw = hub->bulk_.get();
+    hub->register_probes(raw->probes(), [raw](const Answer& a) { return raw->interpret(a); });
+  }
   for (const Workload& workload : experiment.workloads) {
+    if (workload.kind == WorkloadKind::kBulk) continue;
     const SystemSpec* spec = find_by_name_or_kind(cluster, workload.system);
     if (spec == nullptr) {
       return fail(ErrorCode::kInput, "{}: the cluster has no system '{}' for the workload",
@@ -96,6 +104,7 @@ std::vector<zonequake::ProbeSet> SignalHub::probe_sets(const zonequake::RunRef& 
   for (const System& system : systems_) put(system.adapter->probes(), system.access);
   for (const auto& app : apps_) put(app->probes(), Access());
   for (const auto& workload : workloads_) put(workload->probes(read_back), Access());
+  if (bulk_) put(bulk_->probes(), Access());
   return sets;
 }
 

@@ -18,6 +18,7 @@
 #include "agent/base/time.h"
 #include "controller/access/access.h"
 #include "controller/systems/adapter.h"
+#include "controller/systems/bulk_workload.h"
 #include "experiments/cluster.h"
 #include "experiments/experiment.h"
 #include "experiments/signal.h"
@@ -33,9 +34,11 @@ class SignalHub {
   // Makes the adapters of the cluster's systems and apps, and the experiment's workloads. `dir` is
   // what "{dir}" stands for in endpoints. Reads the systems' credentials. kInput for what an
   // adapter refuses, and as resolve_access().
+  // Agents take bulk data on `probe_port`.
   static Result<std::unique_ptr<SignalHub>> make(const Cluster& cluster,
                                                  const Experiment& experiment,
-                                                 const std::string& run, const std::string& dir);
+                                                 const std::string& run, const std::string& dir,
+                                                 std::uint16_t probe_port = 0);
 
   // With the credentials of each probe's system: not for records.
   [[nodiscard]] std::vector<zonequake::ProbeSet> probe_sets(const zonequake::RunRef& run,
@@ -88,6 +91,7 @@ class SignalHub {
   std::vector<System> systems_;
   std::vector<std::unique_ptr<Adapter>> apps_;
   std::vector<std::unique_ptr<WriteWorkload>> workloads_;
+  std::unique_ptr<BulkTraffic> bulk_;  // none without a bulk workload
 
   mutable std::mutex mutex_;
   std::map<std::pair<NodeId, std::string>, ProbeState> probes_;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "experiments/bulk.h"
 #include "tests/unit/experiments/test_files.h"
 
 namespace zq {
@@ -215,6 +216,38 @@ TEST(CheckAgainst, LabelValuesMayBeNamesOfSelections) {
     const Status status = check_against(*experiment, example_cluster());
     EXPECT_TRUE(status) << labels << ": " << status.error().message;
   }
+}
+
+TEST(BulkWorkload, IsEachOfTheOneToEachOfTheOther) {
+  Experiment experiment;
+  Workload workload;
+  workload.kind = WorkloadKind::kBulk;
+  const auto selector = [](const std::string& text) { return *Selector::parse(text, {}); };
+  experiment.select = {{"senders", selector("zone:a")},
+                       {"lead", selector("node_of(leader(zookeeper))")}};
+  workload.from = selector("senders & !node:m3");
+  workload.to = selector("zone:b");
+  workload.streams = 2;
+  experiment.workloads = {workload};
+  const Cluster cluster = testing_files::example_cluster();
+  const auto flows = bulk_flows(cluster, experiment);
+  ASSERT_TRUE(flows) << flows.error().message;
+  ASSERT_EQ(flows->size(), 4U);
+  EXPECT_EQ(cluster.nodes[flows->front().from].name, "m1");
+  EXPECT_EQ(cluster.nodes[flows->front().to].name, "b1");
+  EXPECT_EQ(flows->front().to_address.to_string(), "10.66.2.1");
+  EXPECT_EQ(flows->front().streams, 2U);
+  EXPECT_EQ(flows->front().rate_bps, 100'000'000U) << "never without a limit unless asked";
+
+  experiment.workloads.push_back(workload);
+  EXPECT_THAT(bulk_flows(cluster, experiment).error().message,
+              HasSubstr("two bulk workloads from 'm1' to 'b1'"));
+  experiment.workloads.pop_back();
+  experiment.workloads[0].streams = 25;  // from two nodes: 50
+  EXPECT_THAT(bulk_flows(cluster, experiment).error().message,
+              HasSubstr("more than 48 streams of bulk data to node 'b1'"));
+  experiment.workloads[0].from = selector("lead");
+  EXPECT_THAT(bulk_flows(cluster, experiment).error().message, HasSubstr("depends on who leads"));
 }
 
 }  // namespace
