@@ -1,5 +1,7 @@
 // What REST asks for. A change is stored before it is answered, or refused as a whole.
 #include <algorithm>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
 
 #include "tests/calibration/scheduler/scheduler.h"
 
@@ -52,6 +54,7 @@ Answer<const App*> Scheduler::unlocked(const std::string& id, bool force) {
 
 // Stores the change, or takes it back.
 Answer<Scheduler::Accepted> Scheduler::settle(Accepted accepted) {
+  state_.version = next_version(now_().wall_ns, state_.version);
   // Kept in memory only: what is stored stays as it was.
   if (defects_.has(Defect::kLosesAcceptedUpdates)) stored_ = to_nodes(state_);
   if (const auto status = commit(); !status) {
@@ -100,16 +103,16 @@ Answer<Scheduler::Accepted> Scheduler::update_app(const std::string& id, const j
     if (named.is_object()) named["id"] = id;
     return create_app(named);
   }
-  const auto before = unlocked(id, force);
-  if (!before) return tl::unexpected<Refused>(before.error());
-  auto app = parse_app(root, *before);
-  if (!app) {
-    events_.clear();
-    if (auto state = parse_nodes(stored_)) state_ = std::move(*state);
-    return not_valid(app.error());
+  const App before = state_.apps.at(id);
+  auto app = parse_app(root, &before);
+  if (!app) return not_valid(app.error());
+  // What changes nothing has no steps, so that no lock is in its way; it is stored all the same.
+  if (!configuration_differs(*app, before) && app->instances == before.instances) {
+    return settle({before.version, to_string(boost::uuids::random_generator()()), false});
   }
-  const App copy = **before;
-  return change_app(std::move(*app), copy);
+  const auto free = unlocked(id, force);
+  if (!free) return tl::unexpected<Refused>(free.error());
+  return change_app(std::move(*app), before);
 }
 
 Answer<Scheduler::Accepted> Scheduler::restart_app(const std::string& id, bool force) {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::array<const char*, 4> kKinds{"start", "scale", "restart", "stop"};
 constexpr const char* kFrameworkNode = "framework-id";
+constexpr const char* kVersionNode = "root";
 
 json stored(const Deployment& deployment) {
   return {{"id", deployment.id},
@@ -49,6 +50,10 @@ Result<App> parse_stored_app(const json& root) {
 Status parse_node(State& state, const std::string& node, const std::string& data) {
   if (node == kFrameworkNode) {
     state.framework_id = data;
+    return {};
+  }
+  if (node == kVersionNode) {
+    state.version = data;
     return {};
   }
   const json root = json::parse(data, nullptr, false);
@@ -116,6 +121,7 @@ const Deployment* State::lock_of(const std::string& app_id) const {
 Nodes to_nodes(const State& state) {
   Nodes nodes;
   if (!state.framework_id.empty()) nodes[kFrameworkNode] = state.framework_id;
+  if (!state.version.empty()) nodes[kVersionNode] = state.version;
   for (const auto& [id, app] : state.apps) nodes["apps/" + app.id_prefix()] = to_json(app).dump();
   for (const auto& [id, instance] : state.instances) {
     nodes["instances/" + id] = to_json(instance).dump();

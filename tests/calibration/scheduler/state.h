@@ -28,7 +28,8 @@ struct Deployment {
 
 struct State {
   std::string framework_id;
-  std::map<std::string, App> apps;                // by id
+  std::string version;              // of all apps together: every accepted update is a new one
+  std::map<std::string, App> apps;  // by id
   std::map<std::string, Instance> instances;      // by id
   std::map<std::string, Deployment> deployments;  // by id
 
@@ -38,7 +39,8 @@ struct State {
   [[nodiscard]] const Deployment* lock_of(const std::string& app_id) const;
 };
 
-// Nodes below the state's root: "apps/a_b", "instances/ID", "deployments/ID", "framework-id".
+// Nodes below the state's root: "apps/a_b", "instances/ID", "deployments/ID", "framework-id",
+// "root".
 using Nodes = std::map<std::string, std::string>;
 [[nodiscard]] Nodes to_nodes(const State& state);
 // kInput names the node that cannot be read.

@@ -202,7 +202,7 @@ Result<Nodes> StateStore::load() {
     }
     return {};
   };
-  ZQ_CHECK(read("framework-id"));
+  for (const char* const node : {"framework-id", "root"}) ZQ_CHECK(read(node));
   for (const std::string directory : {"apps", "instances", "deployments"}) {
     ZQ_TRY(const auto names, zookeeper_.children(root_ + "/" + directory));
     for (const auto& name : names) ZQ_CHECK(read(directory + "/" + name));

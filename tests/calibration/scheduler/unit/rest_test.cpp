@@ -70,6 +70,22 @@ TEST(Rest, LocksAnAppWhileItIsDeployed) {
   EXPECT_EQ(deployments[0].at("currentActions")[0].at("action"), "ScaleApplication");
 }
 
+// The update by which a running system is asked whether it accepts any.
+TEST(Rest, StoresAnUpdateThatChangesNothingEvenInADeployment) {
+  Harness harness;
+  harness.subscribe();
+  ASSERT_EQ(harness.request("POST", "/v2/apps", kApp).status, 201);
+  const auto version = harness.get("/v2/apps/team/web").at("app").at("version");
+  const auto root = harness.nodes.at("root");
+  const auto answer = harness.request("PUT", "/v2/apps/team/web", {{"id", "/team/web"}});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(harness.get("/v2/deployments").size(), 1U) << "the one that was there";
+  EXPECT_EQ(harness.get("/v2/apps/team/web").at("app").at("version"), version);
+  EXPECT_NE(harness.nodes.at("root"), root);
+  harness.store_fails = true;
+  EXPECT_EQ(harness.request("PUT", "/v2/apps/team/web", {{"id", "/team/web"}}).status, 503);
+}
+
 TEST(Rest, RollsBackADeploymentThatIsNotForced) {
   Harness harness;
   harness.subscribe();

@@ -53,7 +53,7 @@ TEST(Scheduler, DeploysScalesAndRemoves) {
   harness.pass(seconds(1));
   EXPECT_THAT(harness.scheduler.state().apps, IsEmpty());
   EXPECT_THAT(harness.scheduler.state().instances, IsEmpty());
-  EXPECT_EQ(harness.nodes.size(), 1U) << "of an app that is gone only the framework id may be left";
+  EXPECT_EQ(harness.nodes.size(), 2U) << "the framework id and the version are left";
 }
 
 TEST(Scheduler, StoresAnInstanceBeforeItLaunchesIt) {
