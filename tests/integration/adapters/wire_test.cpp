@@ -4,8 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "tests/integration/probe/harness.h"
-#include "tests/unit/systems/mesos_support.h"
+#include "tests/integration/adapters/running.h"
 
 namespace zq::test {
 namespace {
@@ -117,49 +116,6 @@ void marathon_answers(int connection, const std::string& headers) {
   }
   reply(connection, 302, "", headers);
 }
-
-// Runs the probes of the nodes that have a server, each node as its own agent would.
-class Running {
- public:
-  Running(const Cluster& cluster, const SystemSpec& system, const std::vector<NodeId>& nodes)
-      : adapter_(make_adapter(cluster, system).value()) {
-    for (const NodeId node : nodes) {
-      std::vector<zonequake::Probe> probes;
-      for (const NodeProbe& probe : adapter_->probes()) {
-        if (probe.node == node) probes.push_back(probe.probe);
-      }
-      auto& agent = agents_[node];
-      agent.collector = std::make_unique<probe_test::Collector>();
-      agent.engine = std::make_unique<ProbeEngine>(agent.collector->sink());
-      agent.engine->set_probes(probe_test::make_set(probes));
-    }
-  }
-
-  // What the adapter says of the probe's result number `count`.
-  std::vector<Sample> samples(NodeId node, const std::string& probe, std::size_t count = 1) {
-    probe_test::Collector& collector = *agents_.at(node).collector;
-    EXPECT_TRUE(collector.wait_count(probe, count)) << probe;
-    std::vector<Sample> newest;
-    const auto all = collector.all(probe);
-    for (std::size_t i = 0; i < std::min(count, all.size()); ++i) {
-      Answer told;
-      told.node = node;
-      told.probe = probe;
-      told.at = mono_from_ns(all[i].at_mono_ns());
-      told.observation = all[i];
-      newest = adapter_->interpret(told);
-    }
-    return newest;
-  }
-
- private:
-  struct Agent {
-    std::unique_ptr<probe_test::Collector> collector;
-    std::unique_ptr<ProbeEngine> engine;  // gone before its collector
-  };
-  std::unique_ptr<Adapter> adapter_;
-  std::map<NodeId, Agent> agents_;
-};
 
 // The endpoint of each node is the port that its name is.
 Cluster cluster_on(const std::vector<std::uint16_t>& ports, std::size_t system,
