@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "controller/cli/canary_command.h"
 #include "controller/cli/doctor_command.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/judge_command.h"
@@ -23,6 +24,7 @@ int main(int argc, char** argv) try {
   zq::add_plan_command(app, exit_code);
   zq::add_results_commands(app, exit_code);
   zq::add_judge_command(app, exit_code);
+  zq::add_canary_command(app, exit_code);
   zq::add_testbed_command(app, exit_code);
   zq::add_doctor_command(app, exit_code);
   try {
