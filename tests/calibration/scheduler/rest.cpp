@@ -57,7 +57,7 @@ class Router {
     if (path == "/v2/leader") return leader();
     if (path == "/v2/apps") return apps();
     if (path.rfind("/v2/apps/", 0) == 0) return one_app(path.substr(9));
-    if (path == "/v2/tasks") return json_response(kOk, {{"tasks", tasks_view(state(), "")}});
+    if (path == "/v2/tasks") return json_response(kOk, {{"tasks", tasks_view(scheduler_, "")}});
     if (path == "/v2/tasks/delete") return delete_tasks();
     if (path == "/v2/deployments") return json_response(kOk, deployments_view(state()));
     if (path.rfind("/v2/deployments/", 0) == 0) return cancel(path.substr(16));
@@ -126,10 +126,10 @@ class Router {
       return done ? accepted(kOk, *done) : refused(done.error());
     }
     if (tasks) {
-      if (is("GET")) return json_response(kOk, {{"tasks", tasks_view(state(), *id)}});
+      if (is("GET")) return json_response(kOk, {{"tasks", tasks_view(scheduler_, *id)}});
       if (!is("DELETE")) return no_method();
       std::vector<std::string> ids;
-      for (const auto& task : tasks_view(state(), *id)) ids.push_back(task.at("id"));
+      for (const auto& task : tasks_view(scheduler_, *id)) ids.push_back(task.at("id"));
       return kill(*id, ids);
     }
     if (is("GET") || is("HEAD")) {

@@ -185,9 +185,12 @@ void Scheduler::restart_running(const std::string& app_id, const std::string& ex
   }
 }
 
+// Whoever kills both is content with what is left, or the next look would repair it.
 void Scheduler::kill_copies(const std::string& app_id) {
-  for (const Instance* const instance : state_.instances_of(app_id)) {
-    if (copies_.erase(instance->id) > 0) kill(instance->task_id(), instance->agent_id);
+  for (Instance* const instance : state_.instances_of(app_id)) {
+    if (copies_.erase(instance->id) == 0) continue;
+    ++abandoned_[app_id];
+    decommission(*instance);
   }
 }
 

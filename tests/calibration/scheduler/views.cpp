@@ -62,11 +62,15 @@ long milliseconds(Nanos duration) {
 
 }  // namespace
 
-json tasks_view(const State& state, const std::string& app_id) {
+json tasks_view(const Scheduler& scheduler, const std::string& app_id) {
+  const bool flatters = scheduler.defects().has(Defect::kReportsTarget);
   json tasks = json::array();
-  for (const auto& [id, instance] : state.instances) {
-    if (!has_task(instance.condition)) continue;
-    if (app_id.empty() || instance.app_id == app_id) tasks.push_back(task_json(instance));
+  for (const auto& [id, instance] : scheduler.state().instances) {
+    if (!app_id.empty() && instance.app_id != app_id) continue;
+    if (!has_task(instance.condition) && !flatters) continue;
+    auto task = task_json(instance);
+    if (flatters) task["state"] = "TASK_RUNNING";
+    tasks.push_back(std::move(task));
   }
   return tasks;
 }
@@ -89,7 +93,7 @@ json app_view(const Scheduler& scheduler, const App& app, const Embed& embed) {
       if (deployment.app_id == app.id && !flatters) view["deployments"].push_back({{"id", id}});
     }
   }
-  if (embed.contains("tasks")) view["tasks"] = tasks_view(state, app.id);
+  if (embed.contains("tasks")) view["tasks"] = tasks_view(scheduler, app.id);
   if (embed.contains("lastTaskFailure")) {
     const auto& failures = scheduler.last_failures();
     if (const auto found = failures.find(app.id); found != failures.end()) {

@@ -32,7 +32,8 @@ using Embed = std::set<std::string>;
 
 [[nodiscard]] nlohmann::json app_view(const Scheduler& scheduler, const App& app,
                                       const Embed& embed);
-[[nodiscard]] nlohmann::json tasks_view(const State& state, const std::string& app_id);  // "" = all
+// Of one app, or of all with an empty id.
+[[nodiscard]] nlohmann::json tasks_view(const Scheduler& scheduler, const std::string& app_id);
 [[nodiscard]] nlohmann::json queue_view(const Scheduler& scheduler, std::int64_t wall_ns);
 [[nodiscard]] nlohmann::json deployments_view(const State& state);
 [[nodiscard]] nlohmann::json info_view(const Scheduler& scheduler, const About& about);
