@@ -25,22 +25,23 @@ TestCluster::Node& TestCluster::start_scheduler(const std::string& defects,
   const auto host = probe_test::own_loopback();
   node->address = host + ":8080";
   node->log = logs_.path() / (std::to_string(nodes_.size()) + ".log");
-  std::vector<std::string> argv{std::string(ZQ_BIN_DIR) + "/zq-calibration-scheduler",
-                                "--ip=" + host,
-                                "--port=8080",
-                                "--hostname=" + host,
-                                "--zk=zk://" + store_->endpoint() + "/marathon",
-                                "--master=zk://" + store_->endpoint() + "/mesos",
-                                "--zk_session_timeout=2000",
-                                "--zk_connection_timeout=5000",
-                                "--reconciliation_initial_delay=500",
-                                "--reconciliation_interval=2s",
-                                "--scale_apps_initial_delay=500",
-                                "--scale_apps_interval=2s",
-                                "--min_revive_offers_interval=200",
-                                "--decline_offer_duration=2s",
-                                "--kill_retry_timeout=1s",
-                                "--defect_delay=3s"};
+  std::vector<std::string> argv{
+      std::string(ZQ_BIN_DIR) + "/zq-calibration-scheduler",
+      "--ip=" + host,
+      "--port=8080",
+      "--hostname=" + host,
+      "--zk=zk://" + store_->endpoint() + "/marathon",
+      "--master=zk://" + store_->endpoint() + "/mesos",
+      "--zk_session_timeout=4000",  // as much as the server of the test grants
+      "--zk_connection_timeout=5000",
+      "--reconciliation_initial_delay=500",
+      "--reconciliation_interval=2s",
+      "--scale_apps_initial_delay=500",
+      "--scale_apps_interval=2s",
+      "--min_revive_offers_interval=200",
+      "--decline_offer_duration=2s",
+      "--kill_retry_timeout=1s",
+      "--defect_delay=3s"};
   if (!defects.empty()) argv.push_back("--defect=" + defects);
   argv.insert(argv.end(), more.begin(), more.end());
   node->process = std::make_unique<probe_test::ChildProcess>(argv, node->log);

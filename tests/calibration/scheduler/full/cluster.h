@@ -34,13 +34,13 @@ class TestCluster {
   static nlohmann::json get(const Node& node, const std::string& path);
   // Polls; false once time has run out.
   static bool eventually(const std::function<bool()>& holds,
-                         Nanos within = std::chrono::seconds(20));
+                         Nanos within = std::chrono::seconds(40));
   // Index of the node that leads, as itself and all others say.
   std::optional<std::size_t> leader();
   bool deploy(const Node& node, const std::string& id, int instances);
   // Running in truth and as the scheduler sees it.
   bool runs(const Node& node, const std::string& id, std::size_t instances);
-  static std::optional<int> exit_of(Node& node, Nanos within = std::chrono::seconds(20));
+  static std::optional<int> exit_of(Node& node, Nanos within = std::chrono::seconds(40));
 
   [[nodiscard]] probe_test::Store& zookeeper() { return *store_; }
   FakeMaster& master() { return *master_; }
