@@ -1,4 +1,7 @@
 // The ground truth: which instances of an app answer on each node, whatever its scheduler claims.
+#include <algorithm>
+#include <iterator>
+
 #include "controller/systems/json.h"
 #include "controller/systems/placement.h"
 
@@ -90,9 +93,17 @@ class CanaryAdapter final : public Adapter {
 std::unique_ptr<Adapter> make_canary_adapter(const Cluster& cluster, const AppSpec& app) {
   // Wherever the system runs, and not only on its agents: a copy that turns up elsewhere counts.
   std::vector<Place> places;
-  if (const SystemSpec* const system = cluster.find_system(app.system)) {
-    places = node_places(cluster, *system);
+  const SystemSpec* const system = cluster.find_system(app.system);
+  if (system == nullptr) return std::make_unique<CanaryAdapter>(app, std::move(places));
+  places = node_places(cluster, *system);
+  // What Marathon runs, it runs on agents of Mesos.
+  for (const SystemSpec& other : cluster.systems) {
+    if (system->kind != "marathon" || other.kind != "mesos") continue;
+    std::ranges::move(node_places(cluster, other), std::back_inserter(places));
   }
+  std::ranges::sort(places, {}, &Place::id);
+  const auto repeated = std::ranges::unique(places, {}, &Place::id);
+  places.erase(repeated.begin(), repeated.end());
   return std::make_unique<CanaryAdapter>(app, std::move(places));
 }
 

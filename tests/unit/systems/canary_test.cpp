@@ -1,5 +1,6 @@
 #include <set>
 
+#include "tests/unit/systems/mesos_support.h"
 #include "tests/unit/systems/support.h"
 
 namespace zq::test {
@@ -32,6 +33,14 @@ TEST_F(CanaryTest, WatchesEveryNodeOfTheSystem) {
     nodes.insert(probe.node);
   }
   EXPECT_EQ(nodes, (std::set<NodeId>{0, 1, 2, 3, 4}));
+}
+
+TEST(CanaryOfMarathon, WatchesTheAgentsOfMesosToo) {
+  const Cluster cluster = mesos_cluster();
+  const auto adapter = make_canary_adapter(cluster, cluster.apps[0]);
+  std::vector<NodeId> nodes;
+  for (const NodeProbe& probe : adapter->probes()) nodes.push_back(probe.node);
+  EXPECT_EQ(nodes, (std::vector<NodeId>{0, 1, 2, 3, 4, 5}));
 }
 
 TEST_F(CanaryTest, CoverageIsSeededUnknownAndThenZero) {
