@@ -79,6 +79,10 @@ int start(int argc, char** argv) {
   app.add_option("--zk", about.zk, "zk://HOST:PORT,.../marathon")->required();
   app.add_option("--master", about.master, "zk://HOST:PORT,.../mesos")->required();
   app.add_option("--defect", defects, "NAME[,NAME]: misbehave, see defects.md");
+  app.add_option("--max_instances_per_offer", about.timers.max_instances_per_offer,
+                 "What one offer may take; 1 spreads an app over the agents that offer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   add_times(app, about);
   CLI11_PARSE(app, argc, argv);
 

@@ -1,18 +1,13 @@
 // Offers: which instance goes where.
 #include <algorithm>
 #include <boost/container_hash/hash.hpp>
+#include <utility>
 
 #include "tests/calibration/scheduler/scheduler.h"
 
 namespace zq::scheduler {
 
 using nlohmann::json;
-
-namespace {
-
-constexpr int kMaxLaunchesPerOffer = 5;  // Marathon's --max_instances_per_offer
-
-}  // namespace
 
 MatchRules Scheduler::rules() const {
   return {.ignore_capacity = defects_.has(Defect::kIgnoresCapacity),
@@ -93,7 +88,7 @@ void Scheduler::on_offer(Offer offer) {
   while (found) {
     found = false;
     for (const auto& [id, app] : state_.apps) {
-      if (tasks.size() >= kMaxLaunchesPerOffer) break;
+      if (std::cmp_greater_equal(tasks.size(), timers_.max_instances_per_offer)) break;
       const auto launched = try_launch(offer, app);
       if (!launched) continue;
       found = true;

@@ -22,6 +22,9 @@ namespace zq::scheduler {
 
 // Marathon's defaults (docs/docs/command-line-flags.md).
 struct Timers {
+  // Not a time, but it paces launches too: what one offer may take, so that the first one is not
+  // filled while the others wait.
+  int max_instances_per_offer = 5;
   Nanos reconciliation_interval = std::chrono::minutes(10);
   Nanos reconciliation_initial_delay = std::chrono::seconds(15);
   Nanos scale_apps_interval = std::chrono::minutes(5);

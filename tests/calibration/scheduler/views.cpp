@@ -162,6 +162,7 @@ json info_view(const Scheduler& scheduler, const About& about) {
             {"min_revive_offers_interval", milliseconds(timers.min_revive_interval)},
             {"decline_offer_duration", milliseconds(timers.decline_duration)},
             {"kill_retry_timeout", milliseconds(timers.kill_retry)},
+            {"max_instances_per_offer", timers.max_instances_per_offer},
             {"mesos_heartbeat_interval", 15000},
             {"mesos_heartbeat_failure_threshold", 5}}},
           {"zookeeper_config",

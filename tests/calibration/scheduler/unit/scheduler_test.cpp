@@ -237,6 +237,19 @@ TEST(Scheduler, RollsToANewConfiguration) {
   EXPECT_THAT(harness.scheduler.state().deployments, IsEmpty());
 }
 
+TEST(Scheduler, TakesOnlySoMuchOfOneOffer) {
+  for (const int most : {5, 1}) {
+    Timers timers;
+    timers.max_instances_per_offer = most;
+    Harness harness("", timers);
+    harness.subscribe();
+    const json app = {{"id", "/web"}, {"cmd", "x"}, {"cpus", 1}, {"mem", 32}, {"instances", 7}};
+    ASSERT_EQ(harness.request("POST", "/v2/apps", app).status, 201);
+    harness.offer("s1", 8);
+    EXPECT_EQ(harness.waiting("/web"), static_cast<std::size_t>(7 - most));
+  }
+}
+
 TEST(Scheduler, KillsWhatIsNotConfirmedInTime) {
   Harness harness;
   harness.subscribe();
