@@ -39,7 +39,7 @@ Result<const SystemSpec*> find_system_by(const Cluster& cluster, const std::stri
   std::vector<std::string> known;
   for (const SystemSpec& system : cluster.systems) {
     known.push_back(system.name);
-    if (system.kind != name_or_kind) continue;
+    if (!answers_need(system.kind, name_or_kind)) continue;
     if (only != nullptr) {
       return fail(
           ErrorCode::kInput,

@@ -172,7 +172,9 @@ struct Cluster {
   [[nodiscard]] const SystemSpec* find_system(const std::string& name) const;
 };
 
-// The system of that name, or the only one of that kind. The error's message has no position.
+// The system of that name, or the only one of that kind, or the only "scheduler", "master" or
+// "coordinator" (see answers_need() in system_kind.h), so that a file fits many clusters. The
+// error's message has no position.
 Result<const SystemSpec*> find_system_by(const Cluster& cluster, const std::string& name_or_kind);
 
 // The nodes that the system's quorum is counted over: all its nodes, or those with the role master

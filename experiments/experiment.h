@@ -6,7 +6,9 @@
 //   [needs]                             # optional, as each of its keys
 //   systems = ["scheduler"]             # kinds, or scheduler / master / coordinator
 //   zones = 3                           # at least
-//   masters_in = "one zone"             # or "different zones": none holds a majority of them
+//   regions = 2                         # at least
+//   masters_in = "one zone"             # or "one region"; or "different zones": none holds a
+//                                       // majority of them
 //   [select]                            # optional; names for selectors, later may use earlier ones
 //   cut = "zone:b"
 //   [limits]                            # optional, as each of its keys
@@ -22,7 +24,7 @@
 //   delay_tolerance = "5ms"             # of measured medians, beside 5 % of what is asked
 //   [[workload]]                        # optional
 //   kind = "writes"                     # unique values, written and read back; the default
-//   system = "etcd"                     # name or kind
+//   system = "coordinator"              # name, kind, or the only one that is such
 //   every = "100ms"
 //   [[workload]]
 //   kind = "bulk"                       # TCP transfers without end, which faults act on
@@ -133,7 +135,8 @@ struct Limits {
 struct Needs {
   std::vector<std::string> systems;       // kinds, "scheduler", "master" or "coordinator"
   std::optional<unsigned> zones;          // at least
-  std::optional<std::string> masters_in;  // "one zone" or "different zones"
+  std::optional<unsigned> regions;        // at least
+  std::optional<std::string> masters_in;  // "one zone", "one region" or "different zones"
   Position position{};
 };
 

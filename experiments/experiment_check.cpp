@@ -61,6 +61,10 @@ class Checker {
       report_.add(needs.position, "the experiment needs {} zones, but cluster '{}' has {}",
                   *needs.zones, cluster_.name, cluster_.zones.size());
     }
+    if (needs.regions && cluster_.regions.size() < *needs.regions) {
+      report_.add(needs.position, "the experiment needs {} regions, but cluster '{}' has {}",
+                  *needs.regions, cluster_.name, cluster_.regions.size());
+    }
     if (needs.masters_in) check_masters(*needs.masters_in);
   }
 
@@ -75,10 +79,12 @@ class Checker {
 
   void check_masters(const std::string& masters_in) {
     std::map<std::string, std::size_t> masters;  // per zone
+    std::set<std::string> regions;
     std::size_t total = 0;
     for (const Node& node : cluster_.nodes) {
       if (!node.has_role("master")) continue;
       ++masters[node.zone];
+      regions.insert(node.region);
       ++total;
     }
     if (total == 0) {
@@ -95,6 +101,13 @@ class Checker {
                   "the experiment needs all masters in one zone, but those of cluster '{}' are in "
                   "{} zones",
                   cluster_.name, masters.size());
+    }
+    if (masters_in == "one region" && regions.size() > 1) {
+      report_.add(
+          experiment_.needs.position,
+          "the experiment needs all masters in one region, but those of cluster '{}' are in "
+          "{} regions",
+          cluster_.name, regions.size());
     }
     if (masters_in == "different zones" && most->second > total / 2) {
       report_.add(experiment_.needs.position,

@@ -21,8 +21,8 @@ constexpr std::string_view kRecovery = "recovery";
 
 // Selectors give these a meaning of their own.
 bool is_reserved(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> kNames{
-      "all", "outside", "one", "leader", "majority", "minority", "zone_of", "node_of"};
+  static constexpr std::array<std::string_view, 9> kNames{
+      "all", "outside", "one", "leader", "majority", "minority", "zone_of", "node_of", "region_of"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -66,8 +66,12 @@ class ExperimentReader {
     if (const auto zones = table->integer("zones", {1, 1000})) {
       needs.zones = static_cast<unsigned>(*zones);
     }
+    if (const auto regions = table->integer("regions", {1, 1000})) {
+      needs.regions = static_cast<unsigned>(*regions);
+    }
     if (const auto masters_in = table->string("masters_in")) {
-      check_choice(*masters_in, {"one zone", "different zones"}, "place of masters", report_);
+      check_choice(*masters_in, {"one zone", "different zones", "one region"}, "place of masters",
+                   report_);
       needs.masters_in = masters_in->value;
     }
     table->finish();

@@ -316,7 +316,8 @@ Result<ExprPtr> Parser::aggregate(AggregateOp op, std::size_t start) {
 
 Result<ExprPtr> Parser::function(std::string_view name, std::size_t start) {
   ZQ_CHECK(scan_.expect("(", "here"));
-  const bool signal = scan_.peek_word().find('.') != std::string_view::npos;
+  const std::string_view inside = scan_.peek_word();
+  const bool signal = inside.find('.') != std::string_view::npos || inside == "known";
   if (name == "sum") return aggregate(AggregateOp::kSum, start);
   if (name == "count") return aggregate(AggregateOp::kCount, start);
   if (name == "min" && signal) return aggregate(AggregateOp::kMin, start);

@@ -10,9 +10,12 @@
 //   atom       := number | duration | name | aggregate | "(" sum ")" | "-" atom
 //                 | "max(" sum, sum... ")" | "min(" sum, sum... ")" | "baseline" | "baseline(" sum
 //                 ")"
-//   aggregate  := ("sum" | "min" | "max" | "count") "(" selector [comparator number] ")"
+//   aggregate  := ("sum" | "min" | "max" | "count") "(" ["known"] selector [comparator number] ")"
 //   selector   := signal [ "{" label ("=" | "!=" | "=~" | "!~") value {"," ...} "}" ]
 //
+// With `known` a series counts only while its observer can tell: what those say who know, for
+// signals that some observers never know (a standby master of Mesos sees no members). Where nobody
+// knows, the aggregate is unknown as ever.
 // `not` binds only what directly follows it; `and` and `or` do not mix without parentheses.
 // A label value is a bare word (a literal, or, for labels zone, node, from, to, seen_by, the name
 // of a [select] entry, which then stands for all its zones or nodes) or a quoted string; =~ and !~
@@ -70,6 +73,7 @@ struct AggregateExpr {
   // count(selector OP number) counts series that satisfy it; without it count() counts known series
   // whose value is not zero.
   std::optional<std::pair<CompareOp, double>> filter;
+  bool known = false;  // unknown series are left out
 };
 struct CompareExpr {
   CompareOp op{};

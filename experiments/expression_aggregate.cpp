@@ -103,8 +103,13 @@ std::optional<CompareOp> accept_comparator(ExpressionScanner& scan) {
 }
 
 Result<AggregateExpr> read_aggregate(ExpressionScanner& scan, AggregateOp op) {
-  const std::size_t at = scan.mark();
-  const std::string_view name = scan.take_word();
+  std::size_t at = scan.mark();
+  std::string_view name = scan.take_word();
+  const bool known_only = name == "known";
+  if (known_only) {
+    at = scan.mark();
+    name = scan.take_word();
+  }
   if (name.empty()) return scan.fail_at(at, "expected a signal, found {}", scan.found());
   const SignalInfo* signal = find_signal(name);
   if (signal == nullptr) {
@@ -113,7 +118,7 @@ Result<AggregateExpr> read_aggregate(ExpressionScanner& scan, AggregateOp op) {
     return scan.fail_at(at, "there is no signal '{}'{}", name,
                         nearest_hint(name, names, "there are"));
   }
-  AggregateExpr node{op, std::string(name), {}, std::nullopt};
+  AggregateExpr node{op, std::string(name), {}, std::nullopt, known_only};
   if (scan.accept("{")) {
     ZQ_TRY(node.matchers, read_matchers(scan, *signal));
   }

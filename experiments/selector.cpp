@@ -62,6 +62,10 @@ class Resolver {
       case Kind::kOr:
       case Kind::kOne:
         return combine(term);
+      case Kind::kZoneOf:
+        return around(term, &Node::zone);
+      case Kind::kRegionOf:
+        return around(term, &Node::region);
       case Kind::kMajority:
       case Kind::kMinority:
         return share_of_voters(term);
@@ -145,6 +149,14 @@ class Resolver {
       }
     }
     return result;
+  }
+
+  // All nodes that are where one of the operand's is.
+  Result<NodeSet> around(const Term& term, std::string Node::*place) const {
+    ZQ_TRY(const NodeSet inner, resolve(*term.operands.front()));
+    std::set<std::string> places;
+    for (const NodeId id : inner) places.insert(cluster_.nodes[id].*place);
+    return nodes_where([&](const Node& node) { return places.contains(node.*place); });
   }
 
   Result<const SystemSpec*> system(const Term& term) const {

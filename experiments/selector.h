@@ -6,9 +6,12 @@
 //   one(X)                                           the first node of X in file order
 //   majority(SYSTEM)  minority(SYSTEM)               the first quorum of the system's voters in
 //                                                    file order, and all its other voters
-//   node_of(leader(SYSTEM))  zone_of(leader(SYSTEM)) dynamic: the leader, all nodes of its zone
+//   zone_of(X)  region_of(X)                         all nodes of the zones, or regions, of X
+//   node_of(leader(SYSTEM))  zone_of(leader(SYSTEM)) dynamic: the leader, all nodes of its zone,
+//   region_of(leader(SYSTEM))                        of its region
 //
-// SYSTEM is the name of a system, or its kind if the cluster has one of that kind; for its voters
+// SYSTEM is the name of a system, or its kind if the cluster has one of that kind, or "scheduler",
+// "master" or "coordinator" if it has one system that is such; for its voters
 // see voters_of() in cluster.h.
 #pragma once
 

@@ -37,8 +37,8 @@ const std::vector<std::string>& kinds() {
   return kKinds;
 }
 const std::vector<std::string>& functions() {
-  static const std::vector<std::string> kFunctions{"one", "majority", "minority", "zone_of",
-                                                   "node_of"};
+  static const std::vector<std::string> kFunctions{"one",     "majority",  "minority",
+                                                   "zone_of", "region_of", "node_of"};
   return kFunctions;
 }
 
@@ -200,20 +200,38 @@ class Parser {
       result->kind = function.text == "majority" ? Term::Kind::kMajority : Term::Kind::kMinority;
       ZQ_CHECK(read_system(*result));
     } else {
-      result->kind =
-          function.text == "zone_of" ? Term::Kind::kZoneOfLeader : Term::Kind::kNodeOfLeader;
-      if (token_.kind != Token::Kind::kName || token_.text != "leader") {
-        return problem(token_.offset, "expected leader(SYSTEM) inside {}(), but found {}",
-                       function.text, token_.describe());
-      }
-      advance();
-      ZQ_CHECK(expect("("));
-      ZQ_CHECK(read_system(*result));
-      ZQ_CHECK(expect(")"));
+      ZQ_TRY(result, place_of(function));
     }
     ZQ_CHECK(expect(")"));
     --depth_;
     return TermPtr(std::move(result));
+  }
+
+  // node_of(leader(SYSTEM)), and zone_of() or region_of() of that or of any set.
+  Result<std::shared_ptr<Term>> place_of(const Token& function) {
+    const bool leader = token_.kind == Token::Kind::kName && token_.text == "leader";
+    auto result =
+        make_term(function.text == "region_of" ? Term::Kind::kRegionOf : Term::Kind::kZoneOf, "",
+                  function.offset);
+    if (!leader && function.text == "node_of") {
+      return problem(token_.offset, "expected leader(SYSTEM) inside node_of(), but found {}",
+                     token_.describe());
+    }
+    if (!leader) {
+      ZQ_TRY(TermPtr operand, either());
+      result->operands.push_back(std::move(operand));
+      return result;
+    }
+    auto leads = make_term(
+        function.text == "zone_of" ? Term::Kind::kZoneOfLeader : Term::Kind::kNodeOfLeader, "",
+        function.offset);
+    advance();
+    ZQ_CHECK(expect("("));
+    ZQ_CHECK(read_system(*leads));
+    ZQ_CHECK(expect(")"));
+    if (function.text != "region_of") return leads;
+    result->operands.push_back(std::move(leads));
+    return result;
   }
 
   Status read_system(Term& term) {

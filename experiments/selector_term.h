@@ -25,6 +25,8 @@ struct Selector::Term {
     kAnd,
     kOr,
     kOne,
+    kZoneOf,  // all nodes of the zones, or regions, of the operand
+    kRegionOf,
     kMajority,
     kMinority,
     kNodeOfLeader,
@@ -33,7 +35,7 @@ struct Selector::Term {
   Kind kind = Kind::kAll;
   std::string name;                                   // of the zone, role, selection, system ...
   std::uint32_t offset = 0;                           // of the name, or of the term, in the text
-  std::vector<std::shared_ptr<const Term>> operands;  // of not, and, or, one
+  std::vector<std::shared_ptr<const Term>> operands;  // of not, and, or, one, ..._of
 
   [[nodiscard]] bool names_system() const {
     return kind == Kind::kMajority || kind == Kind::kMinority || needs_leader();

@@ -10,7 +10,7 @@ AggregateTree::AggregateTree(const ProgramAggregate& aggregate)
 
 AggregateTree::Node AggregateTree::leaf(const MemberState& state) const {
   Node node;
-  if (!state.begun) return node;
+  if (!state.begun || (aggregate_.known && !state.value)) return node;
   node.members = 1;
   if (!state.value || std::isnan(*state.value)) {
     node.unknown = 1;

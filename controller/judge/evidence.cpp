@@ -43,8 +43,8 @@ std::string describe_aggregate(const AggregateExpr& aggregate) {
     labels.push_back(
         fmt::format("{}{}{}{}{}", matcher.label, symbol(matcher.op), quote, matcher.value, quote));
   }
-  std::string text =
-      fmt::format("{}({}", kNames[static_cast<std::size_t>(aggregate.op)], aggregate.signal);
+  std::string text = fmt::format("{}({}{}", kNames[static_cast<std::size_t>(aggregate.op)],
+                                 aggregate.known ? "known " : "", aggregate.signal);
   if (!labels.empty()) text += fmt::format("{{{}}}", fmt::join(labels, ", "));
   if (aggregate.filter) {
     text += fmt::format(" {} {}", describe(aggregate.filter->first),

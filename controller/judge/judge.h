@@ -4,10 +4,10 @@
 // Series are piecewise constant and are evaluated at every change, never on a grid. Three values:
 // a statement is true or false only if it is so whatever the unknown series are. Signals are never
 // negative, so an unknown member of sum() or max() can only add; one of count() counts as 0 or 1;
-// one of min() lies anywhere from 0 up. A series takes part from its first segment on (before that
-// its observer did not know of it; what an observer could not see is a segment without a value). An
-// aggregate in which no series takes part is unknown, not 0: silence is no evidence. Division by
-// what may be zero is unknown.
+// one of min() lies anywhere from 0 up (with `known` it is left out). A series takes part from its
+// first segment on (before that its observer did not know of it; what an observer could not see is
+// a segment without a value). An aggregate in which no series takes part is unknown, not 0: silence
+// is no evidence. Division by what may be zero is unknown.
 //
 //   always      over [start, end) of `during`. A violation shorter than `for` is forgiven, one that
 //               runs past the end of the phase counts with its part inside.

@@ -66,7 +66,7 @@ Result<Interval> Compiler::at_baseline(const ExprNode& node) const {
 }
 
 Result<std::size_t> Compiler::aggregate(const ExprNode& node, const AggregateExpr& aggregate) {
-  ProgramAggregate part{&node, aggregate.op, aggregate.filter, {}};
+  ProgramAggregate part{&node, aggregate.op, aggregate.filter, {}, aggregate.known};
   // count() alone counts what is not zero.
   if (part.op == AggregateOp::kCount && !part.filter) part.filter = {CompareOp::kNotEqual, 0.0};
   part.members = matching_series(aggregate, context_, series_);

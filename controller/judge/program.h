@@ -23,6 +23,7 @@ struct ProgramAggregate {
   AggregateOp op{};
   std::optional<std::pair<CompareOp, double>> filter;  // which values take part; none = all
   std::vector<std::uint32_t> members;                  // indices into the series
+  bool known = false;                                  // those that cannot tell are left out
 };
 
 struct ProgramArithmetic {

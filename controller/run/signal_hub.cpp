@@ -5,14 +5,6 @@
 namespace zq {
 namespace {
 
-// The experiment names a system by its name or, so that a file fits many clusters, by its kind.
-const SystemSpec* find_by_name_or_kind(const Cluster& cluster, const std::string& name) {
-  if (const SystemSpec* found = cluster.find_system(name)) return found;
-  const auto same_kind = std::find_if(cluster.systems.begin(), cluster.systems.end(),
-                                      [&](const SystemSpec& spec) { return spec.kind == name; });
-  return same_kind == cluster.systems.end() ? nullptr : &*same_kind;
-}
-
 void replace_all(std::string& text, const std::string& what, const std::string& by) {
   for (std::size_t at = text.find(what); at != std::string::npos;
        at = text.find(what, at + by.size())) {
@@ -67,11 +59,7 @@ Result<std::unique_ptr<SignalHub>> SignalHub::make(const Cluster& cluster,
   }
   for (const Workload& workload : experiment.workloads) {
     if (workload.kind == WorkloadKind::kBulk) continue;
-    const SystemSpec* spec = find_by_name_or_kind(cluster, workload.system);
-    if (spec == nullptr) {
-      return fail(ErrorCode::kInput, "{}: the cluster has no system '{}' for the workload",
-                  workload.position.to_string(), workload.system);
-    }
+    ZQ_TRY(const SystemSpec* spec, find_system_by(cluster, workload.system));
     ZQ_TRY(auto writer, make_write_workload(cluster, with_dir(*spec, dir), run, workload.every));
     WriteWorkload* raw = writer.get();
     hub->register_probes(raw->probes(false), [raw](const Answer& a) { return raw->interpret(a); });
@@ -236,9 +224,9 @@ std::map<std::string, std::string> SignalHub::versions() const {
 
 Result<NodeId> SignalHub::leader(const std::string& system) const {
   const std::lock_guard lock(mutex_);
-  const SystemSpec* spec = find_by_name_or_kind(cluster_, system);
+  ZQ_TRY(const SystemSpec* spec, find_system_by(cluster_, system));
   for (const System& candidate : systems_) {
-    if (spec == nullptr || candidate.name != spec->name) continue;
+    if (candidate.name != spec->name) continue;
     if (const auto leader = candidate.adapter->leader()) return *leader;
     return fail(ErrorCode::kUnavailable, "{} has no leader that a majority agrees on", system);
   }

@@ -178,6 +178,12 @@ class SwarmAdapter final : public Adapter {
     } else {
       for (const Place& other : places_) values[member_series(other, place)] = std::nullopt;
     }
+    // A manager knows no state between healthy and given up.
+    for (const Place& other : places_) {
+      const auto state = values.at(member_series(other, place));
+      values[member_series(other, place, "member.unreachable")] =
+          state ? std::optional(1 - *state) : std::nullopt;
+    }
     values[node_series("master.serves", place, system_)] = serves;
     values[node_series("master.leads", place, system_)] = leads;
     values[node_series("scheduler.leads", place, system_)] = leads;
@@ -208,8 +214,9 @@ class SwarmAdapter final : public Adapter {
     value = member.healthy ? std::optional<double>(1.0) : std::nullopt;
   }
 
-  SeriesId member_series(const Place& place, const Place& seen_by) const {
-    SeriesId id = node_series("member.state", place, system_);
+  SeriesId member_series(const Place& place, const Place& seen_by,
+                         const char* signal = "member.state") const {
+    SeriesId id = node_series(signal, place, system_);
     id.second["seen_by"] = seen_by.name;
     return id;
   }

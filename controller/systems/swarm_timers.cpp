@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controller/systems/constants.h"
+#include "controller/systems/mesos_timers.h"
 #include "controller/systems/placement.h"
 
 namespace zq {
@@ -22,6 +23,20 @@ void add_cluster_timers(Timers& timers, const SwarmInfo::Spec& spec) {
       fmt::format("dispatcher: {} x (heartbeat period {} + jitter {}) + {} until seen",
                   swarmkit::kGraceMultiplier, seconds_text(heartbeat),
                   seconds_text(swarmkit::kHeartbeatEpsilon), seconds_text(kSeen))};
+  // The period that the agent was told last was drawn once, for its next beat and for the grace.
+  const double shortest = std::max(0.0, heartbeat - swarmkit::kHeartbeatEpsilon);
+  const double earliest = (swarmkit::kGraceMultiplier - 1) * shortest;
+  timers["unreachable_min"] = {
+      earliest,
+      fmt::format("dispatcher: {} - 1 periods after a beat that was just due, x (heartbeat "
+                  "period {} - jitter {})",
+                  swarmkit::kGraceMultiplier, seconds_text(heartbeat),
+                  seconds_text(swarmkit::kHeartbeatEpsilon))};
+  timers["safe_cut_max"] = {
+      safe_cut(earliest, kTcpRtoMax),
+      fmt::format("TCP's last retransmission of a heartbeat before its deadline {}, with pauses "
+                  "doubling from {}",
+                  seconds_text(earliest), seconds_text(kTcpRtoMin))};
   timers["unreachable_new_leader_max"] = {
       swarmkit::kGraceMultiplierNew * longest + kSeen,
       fmt::format("dispatcher of a new leader: {} x (heartbeat period {} + jitter {}) + {} until "
@@ -43,6 +58,12 @@ void add_cluster_timers(Timers& timers, const SwarmInfo::Spec& spec) {
       fmt::format("raft: two rounds (the first may split the vote), each within twice the election "
                   "timeout {} + {} until seen",
                   seconds_text(timeout), seconds_text(kSeen))};
+  timers["overlap_max"] = {
+      timers["leader_exit_max"].seconds - timeout,
+      fmt::format("the old leader's exit {} - the earliest election after {}",
+                  seconds_text(timers["leader_exit_max"].seconds), seconds_text(timeout))};
+  timers["scheduler_exit_max"] = timers["leader_exit_max"];
+  timers["scheduler_election_max"] = timers["election_max"];
   timers["start_max"] = {kDaemonStart, fmt::format("allowance for the start of a killed daemon {}",
                                                    seconds_text(kDaemonStart))};
   timers["start_alone_max"] = {
@@ -66,6 +87,7 @@ void add_service_timers(Timers& timers, const std::vector<SwarmService>& service
       fmt::format("restart delay {} + scheduler {} + allowance for a container's start {}",
                   seconds_text(delay), seconds_text(swarmkit::kSchedulerDebounce),
                   seconds_text(kContainerStart))};
+  timers["reschedule_new_leader_max"] = timers["reschedule_max"];
   timers["reregister_max"] = {
       2 * swarmkit::kSessionBackoff + swarmkit::kDispatcherRpc + grace + kContainerStop + kSeen,
       fmt::format("agent: the attempt under way at the heal (pause {0} + time-out {1}) and the "

@@ -53,6 +53,13 @@ TEST_F(SelectorTest, OperatorsBindNotBeforeAndBeforeOr) {
   EXPECT_THAT(nodes(" zone:a&\n zone:b "), IsEmpty());
 }
 
+TEST_F(SelectorTest, ZonesAndRegionsOfASet) {
+  EXPECT_THAT(nodes("zone_of(one(role:coordinator))"), UnorderedElementsAre("b1", "b2"));
+  EXPECT_THAT(nodes("region_of(node:c1)"), UnorderedElementsAre("c1", "c2.example"));
+  EXPECT_THAT(nodes("zone_of(cut | node:m2)"), UnorderedElementsAre("m1", "m2", "m3", "b1", "b2"));
+  EXPECT_THAT(nodes("region_of(zone:a & zone:b)"), IsEmpty());
+}
+
 TEST_F(SelectorTest, OneIsTheFirstInFileOrder) {
   EXPECT_THAT(nodes("one(role:agent)"), UnorderedElementsAre("b1"));
   EXPECT_THAT(nodes("one(!zone:a & !cut)"), UnorderedElementsAre("c1"));
@@ -152,7 +159,7 @@ TEST_F(SelectorTest, WhatIsNoSelectorIsRefusedWithItsPlace) {
       {"one()", "3:14: expected a set of nodes"},
       {"majority()", "3:19: expected the name of a system"},
       {"leader(zk)", "3:10: leader() must stand inside"},
-      {"zone_of(zk)", "3:18: expected leader(SYSTEM)"},
+      {"node_of(zk)", "3:18: expected leader(SYSTEM)"},
       {"zone:ü", "3:15: expected the name of a zone after 'zone:', but found 'ü'"},
       {"a || b", "3:13: a second '|'"},
   };

@@ -212,5 +212,16 @@ TEST(JudgeAll, KeepsTheOrderOfTheFile) {
   EXPECT_EQ(verdicts[2].kind, VerdictKind::kInconclusive);
 }
 
+// What those say who can tell; where nobody can, it stays unknown.
+TEST(Condition, KnownLeavesOutWhoCannotTell) {
+  EXPECT_EQ(evaluate("min(app.answers{zone=d}) == 1", half_seen()), kUnknown);
+  EXPECT_EQ(evaluate("min(known app.answers{zone=d}) == 1", half_seen()), kUnknown);
+  EXPECT_EQ(evaluate("max(app.answers) == 4", half_seen()), kUnknown);
+  EXPECT_EQ(evaluate("max(known app.answers) == 4", half_seen()), kYes);
+  EXPECT_EQ(evaluate("min(known app.answers) == 1", half_seen()), kNo);
+  EXPECT_EQ(evaluate("count(known app.answers == 0) == 1", half_seen()), kYes);
+  EXPECT_EQ(evaluate("sum(known app.answers) == 7", half_seen()), kYes);
+}
+
 }  // namespace
 }  // namespace zq::test

@@ -250,6 +250,7 @@ TEST_F(SwarmTest, SeedsWhatWillExistAsUnknown) {
                                                         {"master.serves", 2},
                                                         {"master.up", 2},
                                                         {"member.state", 2 * 5},
+                                                        {"member.unreachable", 2 * 5},
                                                         {"scheduler.accepts", 2},
                                                         {"scheduler.leads", 2}}));
 }
