@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 namespace zq {
 namespace {
@@ -45,7 +46,11 @@ Result<NodeId> named_leader(const Cluster& cluster, const PlanAssumptions& given
 // One voter of the system, counted from the first in file order and around.
 Result<NodeId> nth_voter(const Cluster& cluster, const std::string& system, std::size_t n) {
   ZQ_TRY(const SystemSpec* spec, find_system_by(cluster, system));
-  ZQ_TRY(const NodeSet voters, voters_of(cluster, *spec));
+  ZQ_TRY(NodeSet voters, voters_of(cluster, *spec));
+  // A scheduler that takes part in nobody's quorum still has a leader.
+  if (voters.empty()) {
+    ZQ_TRY(voters, spec->nodes.resolve(cluster, {}, nullptr));
+  }
   if (voters.empty()) {
     return fail(ErrorCode::kInput, "{}: no node of the cluster can lead it", system);
   }
@@ -60,19 +65,25 @@ Result<OfflinePlan> plan_offline(const Experiment& experiment, const Cluster& cl
                    [&](const std::string& system) { return named_leader(cluster, given, system); });
 }
 
-Status check_plannable(const Experiment& experiment, const Cluster& cluster) {
-  Status first;
+Result<OfflinePlan> plan_for_any_leader(const Experiment& experiment, const Cluster& cluster,
+                                        const std::map<std::string, double>& timers) {
+  std::optional<Error> first;
   std::size_t choices = 1;  // more, once a plan has asked who leads
   for (std::size_t n = 0; n < choices; ++n) {
-    const auto planned =
-        plan_with(experiment, cluster, {}, [&](const std::string& system) -> Result<NodeId> {
+    auto planned =
+        plan_with(experiment, cluster, timers, [&](const std::string& system) -> Result<NodeId> {
           choices = cluster.nodes.size();
           return nth_voter(cluster, system, n);
         });
-    if (planned) return {};
-    if (n == 0) first = tl::unexpected(planned.error());
+    if (planned) return planned;
+    if (!first) first = planned.error();
   }
-  return first;
+  return tl::unexpected(*first);
+}
+
+Status check_plannable(const Experiment& experiment, const Cluster& cluster) {
+  ZQ_TRY(const OfflinePlan plan, plan_for_any_leader(experiment, cluster, {}));
+  return {};
 }
 
 }  // namespace zq

@@ -28,6 +28,11 @@ inline constexpr double kAssumedTimer = 30;
 Result<OfflinePlan> plan_offline(const Experiment& experiment, const Cluster& cluster,
                                  const PlanAssumptions& given);
 
+// The first that can be made whichever of its voters leads a system, in file order; else why not
+// with the first of them.
+Result<OfflinePlan> plan_for_any_leader(const Experiment& experiment, const Cluster& cluster,
+                                        const std::map<std::string, double>& timers);
+
 // Refuses (kRefused, kInput) what no plan can be made for, whichever of its voters leads a system.
 // What holds only for some of them is left to the run, which asks who leads.
 Status check_plannable(const Experiment& experiment, const Cluster& cluster);

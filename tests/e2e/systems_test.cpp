@@ -38,16 +38,16 @@ TEST_P(Systems, BehaveAsPredicted) {
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, Systems,
     ::testing::Values(
-        Case{"SwarmControl", "control-swarm", "swarm-one-zone.toml"},
+        Case{"SwarmControl", "control-scheduler", "swarm-one-zone.toml"},
         Case{"SwarmAgentZonePartitioned", "t1-c2-agent-zone-partitioned", "swarm-one-zone.toml"},
         Case{"SwarmAgentZoneFails", "t1-c1-agent-zone-fails", "swarm-one-zone.toml"},
         Case{"SwarmMastersZoneFails", "t1-c3-masters-zone-fails", "swarm-one-zone.toml"},
-        Case{"SwarmAcrossZonesControl", "control-swarm", "swarm-cross-zone.toml"},
-        Case{"ZookeeperControl", "control-zookeeper", "zookeeper-3.toml"},
-        Case{"ZookeeperLeaderZone", "t2-c6-zookeeper-leader-zone", "zookeeper-3.toml"},
-        Case{"ZookeeperFiveLeaderZone", "t2-c6-zookeeper-leader-zone", "zookeeper-5.toml"},
-        Case{"EtcdControl", "control-etcd", "etcd-3.toml"},
-        Case{"EtcdLeaderZone", "t2-c6-etcd-leader-zone", "etcd-3.toml"}),
+        Case{"SwarmAcrossZonesControl", "control-scheduler", "swarm-cross-zone.toml"},
+        Case{"ZookeeperControl", "control-coordinator", "zookeeper-3.toml"},
+        Case{"ZookeeperLeaderZone", "t2-c6-coordinator-leader-zone", "zookeeper-3.toml"},
+        Case{"ZookeeperFiveLeaderZone", "t2-c6-coordinator-leader-zone", "zookeeper-5.toml"},
+        Case{"EtcdControl", "control-coordinator", "etcd-3.toml"},
+        Case{"EtcdLeaderZone", "t2-c6-coordinator-leader-zone", "etcd-3.toml"}),
     [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
