@@ -40,6 +40,13 @@ Result<std::string> find_experiment(const std::string& name) {
               matching.empty() ? "an" : "a single", catalogue.string(), fmt::join(known, ", "));
 }
 
+Result<std::vector<Deviation>> known_deviations() {
+  const fs::path file = fs::path(data_dir()) / "deviations.toml";
+  std::error_code error;
+  if (!fs::exists(file, error)) return std::vector<Deviation>{};
+  return load_deviations(file.string());
+}
+
 std::string default_db() {
   const char* configured = std::getenv("ZONEQUAKE_DB");
   return configured != nullptr ? configured : "zonequake.db";

@@ -7,6 +7,7 @@
 
 #include "agent/base/error.h"
 #include "experiments/cluster.h"
+#include "experiments/deviations.h"
 #include "experiments/experiment.h"
 #include "results/store.h"
 
@@ -17,6 +18,9 @@ namespace zq {
 Result<std::string> find_experiment(const std::string& name);
 // The folder with catalogue/, clusters/ and recipes/: $ZONEQUAKE_DATA, or where this was built.
 std::string data_dir();
+
+// Of data_dir()/deviations.toml; none where there is no such file.
+Result<std::vector<Deviation>> known_deviations();
 
 inline constexpr const char* kDbHelp =
     "SQLite file with the results; $ZONEQUAKE_DB sets the default";

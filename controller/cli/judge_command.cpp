@@ -59,7 +59,8 @@ Result<int> judge_again(const JudgeArguments& arguments) {
     ZQ_TRY(const std::string path, find_experiment(arguments.experiment));
     ZQ_TRY(experiment, load_experiment(path));
   }
-  ZQ_TRY(const Judged judged, judge_recorded(store, id, experiment));
+  ZQ_TRY(const std::vector<Deviation> deviations, known_deviations());
+  ZQ_TRY(const Judged judged, judge_recorded(store, id, experiment, deviations));
   // What made the run say nothing about the cluster is not undone by judging it again.
   const bool says_something = record.verdict == RunVerdict::kPassed ||
                               record.verdict == RunVerdict::kFailed ||

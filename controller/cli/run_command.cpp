@@ -11,6 +11,7 @@
 #include "controller/cli/inputs.h"
 #include "controller/cli/interrupt.h"
 #include "controller/cli/offline_plan.h"
+#include "controller/cli/run_series.h"
 #include "controller/cli/terminal.h"
 #include "controller/run/runner.h"
 #include "results/report.h"
@@ -27,7 +28,7 @@ struct RunArguments {
   std::string lease = "3s", orphan = "10s";
   double probe_rate = 50;
   unsigned repeat = 1;
-  bool testbed = false, keep = false, json = false;
+  bool testbed = false, keep = false, json = false, resume = false;
 };
 
 // A testbed that this command brought up, torn down on every way out.
@@ -100,13 +101,46 @@ Status make_testbed(const RunArguments& arguments, const Cluster& cluster, Owned
   return {};
 }
 
-Result<int> run_all(const RunArguments& arguments) {
-  RunOptions options;
-  ZQ_TRY(options.labels, parse_pairs(arguments.labels, "--label"));
-  ZQ_TRY(options.arm.lease, parse_duration(arguments.lease));
-  ZQ_TRY(options.arm.orphan, parse_duration(arguments.orphan));
-  options.arm.probe_rate = arguments.probe_rate;
-  ZQ_TRY(const Cluster cluster, load_cluster(arguments.cluster));
+// What is to be run, in order: round by round the whole list, without what the store has already.
+Result<std::vector<const Experiment*>> runs_to_make(const RunArguments& arguments,
+                                                    const std::vector<Experiment>& experiments,
+                                                    const Cluster& cluster, const Store& store,
+                                                    const RunOptions& options) {
+  std::vector<unsigned> done(experiments.size(), 0);
+  for (std::size_t i = 0; i < experiments.size() && arguments.resume; ++i) {
+    ZQ_TRY(done[i], repetitions_done(store, experiments[i], cluster, options.labels));
+  }
+  std::vector<const Experiment*> runs;
+  for (unsigned round = 0; round < arguments.repeat; ++round) {
+    for (std::size_t i = 0; i < experiments.size(); ++i) {
+      if (round >= done[i]) runs.push_back(&experiments[i]);
+    }
+  }
+  return runs;
+}
+
+// Runs one and prints its report; its verdict.
+Result<RunVerdict> run_one(const Experiment& experiment, const Cluster& cluster, Testbed* testbed,
+                           Store& store, const RunOptions& options, const std::string& place,
+                           std::FILE* out, nlohmann::json* results) {
+  RunOutcome outcome;
+  {
+    TerminalListener listener(out, fmt::format("{}{}: {}", place.empty() ? "" : "[" + place + "] ",
+                                               experiment.caveat, experiment.title));
+    ZQ_TRY(outcome, run_experiment(experiment, cluster, testbed, store, options, listener,
+                                   interrupt_token()));
+  }
+  ZQ_TRY(const std::string report, render_run(store, outcome.id, wants_color(::fileno(out))));
+  std::fputs(("\n" + report + "\n").c_str(), out);
+  std::fflush(out);
+  if (results != nullptr) {
+    ZQ_TRY(const std::string document, run_json(store, outcome.id));
+    results->push_back(nlohmann::json::parse(document, nullptr, false));
+  }
+  return outcome.verdict;
+}
+
+Result<std::vector<Experiment>> load_all(const RunArguments& arguments, const Cluster& cluster) {
   std::vector<Experiment> experiments;
   for (const std::string& name : arguments.experiments) {
     ZQ_TRY(const std::string path, find_experiment(name));
@@ -115,37 +149,55 @@ Result<int> run_all(const RunArguments& arguments) {
     ZQ_CHECK(check_plannable(experiment, cluster));
     experiments.push_back(std::move(experiment));
   }
+  return experiments;
+}
+
+Result<int> run_all(const RunArguments& arguments) {
+  RunOptions options;
+  ZQ_TRY(options.labels, parse_pairs(arguments.labels, "--label"));
+  ZQ_TRY(options.arm.lease, parse_duration(arguments.lease));
+  ZQ_TRY(options.arm.orphan, parse_duration(arguments.orphan));
+  options.arm.probe_rate = arguments.probe_rate;
+  ZQ_TRY(options.deviations, known_deviations());
+  ZQ_TRY(const Cluster cluster, load_cluster(arguments.cluster));
+  ZQ_TRY(const std::vector<Experiment> experiments, load_all(arguments, cluster));
   OwnedTestbed testbed;
   ZQ_CHECK(check_testbed(arguments, cluster, testbed));
   ZQ_TRY(Store store, open_store(arguments.db));
+  ZQ_TRY(const std::vector<const Experiment*> runs,
+         runs_to_make(arguments, experiments, cluster, store, options));
 
   // Everything for people goes to stderr when stdout is for programs.
   std::FILE* const out = arguments.json ? stderr : stdout;
-  if (arguments.testbed) ZQ_CHECK(make_testbed(arguments, cluster, testbed, out));
+  if (const std::size_t asked = arguments.repeat * experiments.size(); runs.size() < asked) {
+    fmt::print(out, "{} of {} runs are in the store already\n", asked - runs.size(), asked);
+  }
+  if (arguments.testbed && !runs.empty()) {
+    ZQ_CHECK(make_testbed(arguments, cluster, testbed, out));
+  }
   const std::stop_token stop = interrupt_token();
   int worst = kExitPassed;
   nlohmann::json results = nlohmann::json::array();
-  for (unsigned round = 0; round < arguments.repeat; ++round) {
-    for (const Experiment& experiment : experiments) {
-      if (stop.stop_requested()) {  // what was asked for and never ran
-        worst = worse_exit_code(worst, kExitAborted);
-        break;
-      }
-      RunOutcome outcome;
-      {
-        TerminalListener listener(out, fmt::format("{}: {}", experiment.caveat, experiment.title));
-        ZQ_TRY(outcome,
-               run_experiment(experiment, cluster, testbed.get(), store, options, listener, stop));
-      }
-      worst = worse_exit_code(worst, exit_code_of(outcome.verdict));
-      ZQ_TRY(const std::string report, render_run(store, outcome.id, wants_color(::fileno(out))));
-      std::fputs(("\n" + report + "\n").c_str(), out);
-      std::fflush(out);
-      if (!arguments.json) continue;
-      ZQ_TRY(const std::string document, run_json(store, outcome.id));
-      results.push_back(nlohmann::json::parse(document, nullptr, false));
+  RunSeries series(runs.size());
+  std::optional<Error> failed;
+  for (const Experiment* experiment : runs) {
+    if (stop.stop_requested()) {  // what was asked for and never ran
+      worst = worse_exit_code(worst, kExitAborted);
+      break;
     }
+    const MonoTime began = mono_now();
+    const auto verdict = run_one(*experiment, cluster, testbed.get(), store, options,
+                                 series.next_place(), out, arguments.json ? &results : nullptr);
+    if (!verdict) {
+      failed = verdict.error();
+      break;
+    }
+    series.add(*experiment, *verdict, mono_now() - began);
+    worst = worse_exit_code(worst, exit_code_of(*verdict));
   }
+  std::fputs(series.summary(wants_color(::fileno(out))).c_str(), out);
+  std::fflush(out);
+  if (failed) return tl::unexpected(*failed);
   ZQ_CHECK(testbed.take_down());
   const std::string db = std::filesystem::absolute(arguments.db).string();
   if (arguments.json) {
@@ -170,6 +222,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       "experiment's limits, 70 internal error; several runs exit with the worst, in the order 70, "
       "3, 1,\n"
       "2, 0.\n"
+      "Several runs end with a table of their verdicts, also when they are interrupted.\n"
       "Ctrl-C at any moment heals and disarms every node and records the run as aborted.");
   run->add_option("experiment", arguments->experiments,
                   "Experiment files, or names from the catalogue")
@@ -187,6 +240,10 @@ void add_run_command(CLI::App& app, int& exit_code) {
   run->add_option("--repeat", arguments->repeat, "Run the whole list this many times")
       ->check(CLI::Range(1U, 10000U))
       ->capture_default_str();
+  run->add_flag("--resume", arguments->resume,
+                "Count what the store has: of each experiment only as many runs are made as are\n"
+                "missing to --repeat. A run counts if it has the same experiment and cluster text\n"
+                "and all labels given here, and says something (passed, failed, inconclusive)");
   run->add_option("--probe-rate", arguments->probe_rate,
                   "Path probes per second from each node to each of its targets")
       ->check(CLI::Range(1.0, 5000.0))

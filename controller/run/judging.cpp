@@ -1,6 +1,7 @@
 #include "controller/run/judging.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -66,7 +67,35 @@ Judged summarise(std::vector<Verdict> verdicts) {
   return judged;
 }
 
-Result<Judged> judge_recorded(Store& store, RunId run, const Experiment& experiment) {
+std::vector<KnownDeviation> deviations_of(const RunRecord& record, const Experiment& experiment,
+                                          std::span<const Deviation> deviations) {
+  std::vector<KnownDeviation> known;
+  const auto cluster = parse_cluster(record.cluster_text, record.cluster_path);
+  if (!cluster) return known;
+  const std::string name = std::filesystem::path(record.experiment_path).stem().string();
+  for (const Deviation& deviation : deviations) {
+    const auto& names = deviation.experiments;
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    const bool affected = std::any_of(
+        cluster->systems.begin(), cluster->systems.end(), [&](const SystemSpec& system) {
+          const auto version = record.versions.find(system.name);
+          return system.kind == deviation.system && version != record.versions.end() &&
+                 deviation.versions.contains(version->second);
+        });
+    const auto expected =
+        std::find_if(experiment.expectations.begin(), experiment.expectations.end(),
+                     [&](const Expectation& one) { return one.id == deviation.expectation; });
+    if (!affected || expected == experiment.expectations.end()) continue;
+    KnownDeviation found{
+        .id = deviation.id, .expectation = deviation.expectation, .instead = deviation.instead};
+    if (found.instead.during.empty()) found.instead.during = expected->during;
+    known.push_back(std::move(found));
+  }
+  return known;
+}
+
+Result<Judged> judge_recorded(Store& store, RunId run, const Experiment& experiment,
+                              std::span<const Deviation> deviations) {
   ZQ_TRY(const RunRecord record, store.run(run));
   ZQ_TRY(const std::vector<NodeRecord> nodes, store.nodes(run));
   ZQ_TRY(const std::vector<PhaseRecord> phases, store.phases(run));
@@ -82,6 +111,7 @@ Result<Judged> judge_recorded(Store& store, RunId run, const Experiment& experim
                               .until = mono_from_ns(*phase.until_mono_ns)});
   }
   ZQ_CHECK(read_selections(record, nodes, context));
+  context.known_deviations = deviations_of(record, experiment, deviations);
   Judged judged = summarise(judge_all(experiment, context, series));
 
   ZQ_TRY(const std::vector<EventRecord> events, store.events(run));

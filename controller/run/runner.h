@@ -14,6 +14,7 @@
 #include "controller/run/agent_requests.h"
 #include "controller/testbed/testbed.h"
 #include "experiments/cluster.h"
+#include "experiments/deviations.h"
 #include "experiments/experiment.h"
 #include "results/store.h"
 
@@ -22,6 +23,7 @@ namespace zq {
 struct RunOptions {
   ArmSettings arm;
   std::map<std::string, std::string> labels;
+  std::vector<Deviation> deviations;  // all that are known
   // From loading the programmes to T: long enough for every node to have them.
   Nanos lead = std::chrono::milliseconds(1500);
 };

@@ -12,6 +12,7 @@
 #include "controller/fleet/fleet.h"
 #include "controller/judge/judge.h"
 #include "controller/run/evidence.h"
+#include "controller/run/live_timers.h"
 #include "controller/run/path_matrix.h"
 #include "controller/run/path_measure.h"
 #include "controller/run/process_steps.h"
@@ -27,6 +28,8 @@ class RunSession {
              const RunOptions& options, RunListener& listener, std::stop_token stop);
 
   Result<RunOutcome> execute();
+  // live_timers.cpp: only what is asked before a plan.
+  Result<LiveReading> look();
 
  private:
   // Why the run ended before its plan did.

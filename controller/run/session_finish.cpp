@@ -217,7 +217,7 @@ RunOutcome RunSession::conclude() {
   }
   RunOutcome outcome{.id = record_.id, .verdict = RunVerdict::kPassed, .reason = {}};
   if (fired_) {
-    if (const auto judged = judge_recorded(store_, record_.id, experiment_)) {
+    if (const auto judged = judge_recorded(store_, record_.id, experiment_, options_.deviations)) {
       outcome.verdict = judged->verdict;
       outcome.reason = judged->reason;
     } else {
