@@ -9,6 +9,7 @@ inline constexpr double kSeen = 3;             // two rounds of our probes and a
 inline constexpr double kContainerStart = 10;  // from "assigned" to answering, on a busy machine
 inline constexpr double kContainerStop = 5;    // beyond the grace period
 inline constexpr double kDaemonStart = 15;     // a killed dockerd that is started again
+inline constexpr double kServerStart = 15;     // a killed ZooKeeper or etcd, likewise
 
 // swarmkit, as in Docker 17.06 to 28.
 namespace swarmkit {

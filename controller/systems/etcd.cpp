@@ -65,7 +65,11 @@ class EtcdAdapter final : public Adapter {
   std::map<std::string, Timer> timers() const override {
     const std::string election = seconds_text(election_);
     const std::string seen = seconds_text(kSeen);
+    const Timer start = {kServerStart, fmt::format("allowance for the start of a killed member {}",
+                                                   seconds_text(kServerStart))};
     return {
+        {"start_max", start},
+        {"start_alone_max", start},
         {"heartbeat_period", {heartbeat_, "option heartbeat_ms"}},
         {"election_timeout", {election_, "option election_timeout_ms"}},
         {"leader_exit_max",

@@ -190,6 +190,9 @@ std::map<std::string, Adapter::Timer> ZooKeeperAdapter::timers() const {
   if (sync <= 0) return timers;  // a server that stands alone
   timers["sync_limit_time"] = {sync, "conf: syncLimit x tickTime"};
   timers["init_limit_time"] = {init, "conf: initLimit x tickTime"};
+  const Timer start = {kServerStart, fmt::format("allowance for the start of a killed server {}",
+                                                 seconds_text(kServerStart))};
+  timers["start_max"] = timers["start_alone_max"] = start;
   timers["leader_exit_max"] = {
       sync + 2 * conf.tick + kSeen,
       fmt::format("the leader misses its quorum after syncLimit x tickTime {}, and looks once a "
