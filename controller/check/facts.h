@@ -29,6 +29,7 @@ struct MemberFacts {
   std::map<std::string, std::string> attributes;  // labels, in Swarm
   std::optional<std::string> zone, region;        // of the system's own fault domain
   bool active = true;
+  std::vector<IpAddress> advertised;  // where it says that it is reached
   std::optional<Resources> total;
   std::optional<Resources> unused;  // not taken, not reserved for others
 };
@@ -39,6 +40,7 @@ struct VoterFacts {
   NodeId node = 0;
   std::optional<std::string> zone, region;  // of its own fault domain
   std::optional<unsigned> quorum;           // as configured
+  std::vector<IpAddress> advertised;        // where it says that it is reached
 };
 
 // A scheduler, or a framework that is registered with a master.
@@ -54,7 +56,7 @@ struct SchedulerFacts {
 
 struct PlacementConstraint {
   std::string field;  // "@zone", "hostname", an attribute
-  std::string op;     // "IS", "CLUSTER", "LIKE", "UNLIKE", "UNIQUE", "GROUP_BY", "MAX_PER"
+  std::string op;  // "IS", "IS_NOT", "CLUSTER", "LIKE", "UNLIKE", "UNIQUE", "GROUP_BY", "MAX_PER"
   std::string value;  // may be empty
 };
 
@@ -66,9 +68,11 @@ struct AppFacts {
   Resources each;
   std::vector<PlacementConstraint> constraints;
   bool local_volumes = false;  // persistent volumes or bind mounts of the node's own files
-  bool reschedules = true;     // false: unreachableStrategy "disabled", restart condition "none"
-  bool io_intensive = false;   // labelled so
-  std::string framework;       // of a scheduler that is itself an app; empty = an app
+  // With local volumes: it waits for them. False where a copy elsewhere starts without their data.
+  bool bound_to_volumes = true;
+  bool reschedules = true;    // false: unreachableStrategy "disabled", restart condition "none"
+  bool io_intensive = false;  // labelled so
+  std::string framework;      // of a scheduler that is itself an app; empty = an app
   std::vector<std::string> running_on;  // MemberFacts::id, one entry per instance
   std::vector<IpAddress> addresses;     // of its instances, when they have their own
 };
@@ -77,7 +81,7 @@ struct AppFacts {
 struct PathFacts {
   NodeId from = 0, to = 0;
   std::string address;
-  std::uint64_t sent = 0, received = 0;
+  std::uint64_t sent = 0, received = 0;  // received: answers to what was sent
   std::optional<double> rtt_p50_ms, rtt_p99_ms;
   std::optional<double> throughput_mbps;
 };
@@ -87,6 +91,7 @@ struct PortFacts {
   NodeId from = 0, to = 0;
   std::uint16_t port = 0;
   bool connects = false;
+  bool refused = false;  // the node itself answered that nobody listens: it is routable
   std::string error;
 };
 
@@ -99,8 +104,9 @@ struct Facts {
   std::vector<PortFacts> ports;
   // (system, name) -> seconds: ping timeouts, session timeouts, tick times.
   std::map<std::pair<std::string, std::string>, double> timers;
-  std::map<NodeId, double> clock_offset_s;       // node minus controller
+  std::map<NodeId, double> clock_offset_s;       // of the wall clock: node minus controller
   std::map<std::string, double> snapshot_bytes;  // of a coordinator, by system
+  std::map<NodeId, std::string> unchecked;       // nodes that nothing was asked from, and why
   // What could not be asked, for people: "marathon: no leader answered".
   std::vector<std::string> missing;
 };

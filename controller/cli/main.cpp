@@ -5,6 +5,7 @@
 
 #include "controller/cli/canary_command.h"
 #include "controller/cli/catalogue_command.h"
+#include "controller/cli/check_command.h"
 #include "controller/cli/doctor_command.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/judge_command.h"
@@ -29,6 +30,7 @@ int main(int argc, char** argv) try {
   zq::add_testbed_command(app, exit_code);
   zq::add_doctor_command(app, exit_code);
   zq::add_catalogue_command(app, exit_code);
+  zq::add_check_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

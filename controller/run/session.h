@@ -47,6 +47,9 @@ class RunSession {
   Status arm();
   Status wait_for_steady_state();
   Status baseline();
+  // How many instances will wait for the loss of the zones that the experiment cuts, as the
+  // variable `predicted_waiting` for expectations that ask for it.
+  Status predict_waiting();
 
   // session_fault.cpp: from loading the programmes to the end of the last fault phase.
   Status fire();

@@ -36,6 +36,7 @@ Result<RunOutcome> RunSession::execute() {
     ZQ_CHECK(arm());
     ZQ_CHECK(wait_for_steady_state());
     ZQ_CHECK(baseline());
+    ZQ_CHECK(predict_waiting());
     ZQ_CHECK(fire());
     return fault_phases();
   };

@@ -222,6 +222,11 @@ std::map<std::string, std::string> SignalHub::versions() const {
   return result;
 }
 
+void SignalHub::add_facts(Facts& facts) const {
+  const std::lock_guard lock(mutex_);
+  for (const System& system : systems_) system.adapter->add_facts(facts);
+}
+
 Result<NodeId> SignalHub::leader(const std::string& system) const {
   const std::lock_guard lock(mutex_);
   ZQ_TRY(const SystemSpec* spec, find_system_by(cluster_, system));

@@ -58,6 +58,8 @@ class SignalHub {
   [[nodiscard]] std::map<std::string, double> variables() const;  // timers and replicas
   [[nodiscard]] std::map<std::string, std::string> derivations() const;
   [[nodiscard]] std::map<std::string, std::string> versions() const;
+  // What the systems say about themselves.
+  void add_facts(Facts& facts) const;
   [[nodiscard]] Result<NodeId> leader(const std::string& system) const;
   [[nodiscard]] bool workloads_complete() const;
   [[nodiscard]] std::uint64_t dropped_observations() const;

@@ -1,6 +1,7 @@
 // etcd, through its HTTP gateway. /health asks for a value through the quorum, so it tells whether
 // the member serves; /v3/maintenance/status is answered from the member's own view, so that an
 // isolated leader claims to lead until it has counted its quorum.
+#include <charconv>
 #include <set>
 
 #include "controller/systems/constants.h"
@@ -114,6 +115,20 @@ class EtcdAdapter final : public Adapter {
     return ids;
   }
 
+  void add_facts(Facts& facts) const override {
+    if (!believes_) facts.missing.push_back(system_ + ": no member told who belongs to it");
+    for (const NodeId node : voters()) {
+      VoterFacts voter;
+      voter.system = system_;
+      voter.node = node;
+      const auto urls = peers_.find(node);
+      if (urls != peers_.end()) voter.advertised = urls->second;
+      facts.voters.push_back(std::move(voter));
+    }
+    for (const auto& [name, timer] : timers()) facts.timers[{system_, name}] = timer.seconds;
+    if (database_bytes_) facts.snapshot_bytes[system_] = *database_bytes_;
+  }
+
  private:
   std::vector<Sample> status(const Answer& answer, const Place& place) {
     std::optional<double> leads;
@@ -130,6 +145,7 @@ class EtcdAdapter final : public Adapter {
         if (leader != "0") believed_leader_[place.id] = leader;
       }
       const auto version = json_string(root, {"version"});
+      if (const auto bytes = parse_whole(json_string(root, {"dbSize"}))) database_bytes_ = bytes;
       if (own && version) versions_.insert(*version);
     }
     return book_.settle(answer, {{node_series("coordinator.leads", place, system_), leads}},
@@ -159,12 +175,38 @@ class EtcdAdapter final : public Adapter {
     const json* const list = json_at(root, {"members"});
     if (list == nullptr || !list->is_array()) return;
     learners_.clear();
+    believes_ = true;
     for (const json& member : *list) {
       const auto node = member_ids_.find(json_string(member, {"ID"}).value_or(""));
       if (node != member_ids_.end() && json_bool(member, {"isLearner"}).value_or(false)) {
         learners_.insert(node->second);
       }
+      if (node != member_ids_.end()) peers_[node->second] = addresses_in(member);
     }
+  }
+
+  // "http://10.66.1.1:2380", "http://[fd66::1]:2380"; names are left out.
+  static std::vector<IpAddress> addresses_in(const json& member) {
+    std::vector<IpAddress> addresses;
+    const json* const urls = json_at(member, {"peerURLs"});
+    if (urls == nullptr || !urls->is_array()) return addresses;
+    for (const json& url : *urls) {
+      std::string host = url.is_string() ? url.get<std::string>() : "";
+      const auto scheme = host.find("://");
+      if (scheme == std::string::npos) continue;
+      host.erase(0, scheme + 3);
+      host = host.starts_with('[') ? host.substr(1, host.find(']') - 1)
+                                   : host.substr(0, host.find(':'));
+      if (const auto address = IpAddress::parse(host)) addresses.push_back(*address);
+    }
+    return addresses;
+  }
+
+  static std::optional<double> parse_whole(const std::optional<std::string>& text) {
+    std::uint64_t value = 0;
+    if (!text) return std::nullopt;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    return error == std::errc{} ? std::optional(static_cast<double>(value)) : std::nullopt;
   }
 
   std::string system_;
@@ -176,6 +218,9 @@ class EtcdAdapter final : public Adapter {
   std::map<std::string, NodeId> member_ids_;
   std::map<NodeId, std::string> believed_leader_;
   std::set<NodeId> learners_;
+  std::map<NodeId, std::vector<IpAddress>> peers_;  // where they say that peers reach them
+  bool believes_ = false;                           // some member told of all
+  std::optional<double> database_bytes_;            // what a snapshot holds, at most
   std::set<std::string> versions_;
 };
 

@@ -13,6 +13,7 @@
 #include "controller/systems/options.h"
 #include "controller/systems/placement.h"
 #include "controller/systems/swarm_answers.h"
+#include "controller/systems/swarm_facts.h"
 #include "controller/systems/swarm_timers.h"
 
 namespace zq {
@@ -79,6 +80,7 @@ class SwarmAdapter final : public Adapter {
     if (place == nullptr || !answer.probe.starts_with(system_ + "/")) return {};
     const std::string what = answer.probe.substr(system_.size() + 1);
     if (what == "ping") return ping(answer, *place);
+    if (place->has_role("master")) keep(what, answer);
     if (what == "nodes") return nodes(answer, *place);
     if (what == "tasks") return tasks(answer, *place);
     if (what == "update") return update(answer, *place);
@@ -121,7 +123,32 @@ class SwarmAdapter final : public Adapter {
     return ids;
   }
 
+  void add_facts(Facts& facts) const override {
+    // The leader's belief, or else any manager's.
+    const auto led = bodies_.find(leader().value_or(NodeId(-1)));
+    const SwarmBodies& bodies = led != bodies_.end() ? led->second
+                                : bodies_.empty()    ? SwarmBodies{}
+                                                     : bodies_.begin()->second;
+    add_swarm_facts(
+        system_, bodies,
+        [this](const std::string& hostname, const std::vector<IpAddress>& addresses) {
+          const Place* const place = find_member(hostname, addresses);
+          return place == nullptr ? std::nullopt : std::optional(place->id);
+        },
+        facts);
+    for (const auto& [name, timer] : timers()) facts.timers[{system_, name}] = timer.seconds;
+  }
+
  private:
+  void keep(const std::string& what, const Answer& answer) {
+    const zonequake::Observation& seen = answer.observation;
+    if (seen.outcome() != Outcome::ANSWER || seen.status() != 200) return;
+    SwarmBodies& bodies = bodies_[answer.node];
+    if (what == "nodes") bodies.nodes = seen.body();
+    if (what == "services") bodies.services = seen.body();
+    if (what == "tasks") bodies.tasks = seen.body();
+  }
+
   // An update of the manager's own node that changes nothing: swarmkit commits it through raft all
   // the same, so it succeeds only where app updates would. Each manager updates itself, so that
   // they never collide.
@@ -223,9 +250,14 @@ class SwarmAdapter final : public Adapter {
 
   // By host name, or else by address: host names need not be the cluster file's.
   const Place* place_of(const SwarmMember& member) const {
-    const auto named = by_name_.find(member.hostname);
+    return find_member(member.hostname, member.addresses);
+  }
+
+  const Place* find_member(const std::string& hostname,
+                           const std::vector<IpAddress>& addresses) const {
+    const auto named = by_name_.find(hostname);
     if (named != by_name_.end()) return named->second;
-    for (const IpAddress& address : member.addresses) {
+    for (const IpAddress& address : addresses) {
       const auto found = by_address_.find(address);
       if (found != by_address_.end()) return found->second;
     }
@@ -243,6 +275,10 @@ class SwarmAdapter final : public Adapter {
                                     {"seen_by", seen_by.name}}};
   }
 
+  SeriesId waiting_series(const std::string& app, const Place& seen_by) const {
+    return {"app.waiting", Labels{{"app", app}, {"system", system_}, {"seen_by", seen_by.name}}};
+  }
+
   std::vector<Sample> tasks(const Answer& answer, const Place& place) {
     SeriesValues values;
     const auto seed = [&](std::optional<double> value) {
@@ -250,6 +286,7 @@ class SwarmAdapter final : public Adapter {
         for (const std::string& zone : app_zones_) {
           values[instance_series(app, zone, "running", "scheduler", place)] = value;
         }
+        values[waiting_series(app, place)] = value;
       }
     };
     const auto counts = count_tasks(answer.observation);
@@ -258,6 +295,8 @@ class SwarmAdapter final : public Adapter {
     for (const auto& [key, count] : *counts) {
       const auto& [app, zone, state] = key;
       values[instance_series(app, zone, state, "scheduler", place)] = count;
+      // Pending, and without a node: the scheduler has found none.
+      if (zone.empty() && state == "pending") values[waiting_series(app, place)] = count;
     }
     return book_.settle(answer, values, Unnamed::kGone);
   }
@@ -358,6 +397,7 @@ class SwarmAdapter final : public Adapter {
   SeriesBook book_;
   std::map<std::string, const Place*> node_ids_;  // swarm's ids; null: not in the cluster file
   std::map<NodeId, NodeId> believed_leader_;      // manager -> whom it believes to lead
+  std::map<NodeId, SwarmBodies> bodies_;          // of managers, the newest good ones
   std::optional<std::vector<SwarmService>> services_;
   std::optional<SwarmInfo::Spec> spec_;
   std::set<std::string> versions_;

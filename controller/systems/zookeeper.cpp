@@ -113,6 +113,31 @@ class ZooKeeperAdapter final : public Adapter {
     return ids;
   }
 
+  void add_facts(Facts& facts) const override {
+    std::set<std::string> told;  // voters' addresses
+    for (const auto& [node, conf] : confs_) {
+      told.insert(conf.voters.begin(), conf.voters.end());
+      if (conf.data_bytes) {
+        double& bytes = facts.snapshot_bytes[system_];
+        bytes = std::max(bytes, *conf.data_bytes);
+      }
+    }
+    if (confs_.empty()) facts.missing.push_back(system_ + ": no server told its configuration");
+    for (const NodeId node : voters()) {
+      VoterFacts voter;
+      voter.system = system_;
+      voter.node = node;
+      facts.voters.push_back(std::move(voter));
+    }
+    for (const std::string& host : told) {
+      // A server is told of by its peers' address, also one that the cluster file does not have.
+      if (members_.find(host) != nullptr) continue;
+      facts.missing.push_back(fmt::format(
+          "{}: its server {} is no node of the cluster file by that address", system_, host));
+    }
+    for (const auto& [name, timer] : timers()) facts.timers[{system_, name}] = timer.seconds;
+  }
+
  private:
   std::vector<Sample> srvr(const Answer& answer, const Place& place) {
     std::optional<double> serves, leads;

@@ -20,6 +20,35 @@ std::optional<std::string_view> line_value(std::string_view body, std::string_vi
   return std::nullopt;
 }
 
+// Bytes: more than parse_whole_number() takes.
+std::optional<double> large_number(std::optional<std::string_view> text) {
+  if (!text) return std::nullopt;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || end != text->data() + text->size()) return std::nullopt;
+  return static_cast<double>(value);
+}
+
+// "server.1=10.66.1.1:2888:3888:participant", with or without ";CLIENT-ADDRESS" behind it.
+std::vector<std::string> voters_in(std::string_view body) {
+  std::vector<std::string> voters;
+  while (!body.empty()) {
+    const auto end = body.find('\n');
+    const std::string_view line = body.substr(0, end);
+    const auto equals = line.find('=');
+    if (line.starts_with("server.") && equals != std::string_view::npos &&
+        line.find(":observer") == std::string_view::npos) {
+      std::string_view host = line.substr(equals + 1);
+      host = host.starts_with('[') ? host.substr(1, host.find(']') - 1)
+                                   : host.substr(0, host.find(':'));
+      voters.emplace_back(host);
+    }
+    if (end == std::string_view::npos) break;
+    body.remove_prefix(end + 1);
+  }
+  return voters;
+}
+
 std::optional<ZooKeeperMode> read_mode(std::string_view word) {
   if (word == "leader") return ZooKeeperMode::kLeader;
   if (word == "follower") return ZooKeeperMode::kFollower;
@@ -50,7 +79,8 @@ std::optional<ZooKeeperConf> parse_zookeeper_conf(const std::string& body) {
   const auto tick = number("tickTime=");
   if (!tick || *tick <= 0) return std::nullopt;
   return ZooKeeperConf{*tick / 1000, number("syncLimit=").value_or(0),
-                       number("initLimit=").value_or(0)};
+                       number("initLimit=").value_or(0),
+                       large_number(line_value(body, "dataDirSize=")), voters_in(body)};
 }
 
 std::optional<std::vector<ExhibitorServer>> parse_exhibitor_status(const std::string& body) {

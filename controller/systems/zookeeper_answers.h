@@ -19,9 +19,11 @@ struct ZooKeeperState {
 std::optional<ZooKeeperState> parse_zookeeper_srvr(const std::string& body);
 
 struct ZooKeeperConf {
-  double tick = 0;        // seconds
-  double sync_limit = 0;  // ticks; 0: a server that stands alone
-  double init_limit = 0;  // ticks
+  double tick = 0;                   // seconds
+  double sync_limit = 0;             // ticks; 0: a server that stands alone
+  double init_limit = 0;             // ticks
+  std::optional<double> data_bytes;  // of the snapshot's directory: at least the newest snapshot
+  std::vector<std::string> voters;   // addresses of the members that vote, as configured
 };
 // Of `conf`. Nothing without a tickTime: a server without a quorum does not tell.
 std::optional<ZooKeeperConf> parse_zookeeper_conf(const std::string& body);

@@ -124,10 +124,13 @@ class Expander {
     return Expander(position_, context_.for_node(node)).expand(trim(body));
   }
 
-  Result<std::string> label(const std::string& key) const {
+  Result<std::string> label(const std::string& text) const {
+    const auto bar = text.find('|');
+    const std::string key = text.substr(0, bar);
     if (context_.node == nullptr) return error("{{label:{}}} outside of a node", key);
     const auto found = context_.node->labels.find(key);
     if (found != context_.node->labels.end()) return found->second;
+    if (bar != std::string::npos) return text.substr(bar + 1);
     return error("node {} has no label '{}'", context_.node->name, key);
   }
 

@@ -2,7 +2,7 @@
 //
 //   {node} {zone} {region} {ip} {ip6}     of the node at hand
 //   {index}                               its place in the cluster file, from 1
-//   {label:KEY}                           a label of the node
+//   {label:KEY} {label:KEY|ELSE}          a label of the node; ELSE where it has none
 //   {dir} {data}                          the node's directories: volatile and large
 //   {netns} {cgroup}                      name under /run/netns; path for cgroups of its own making
 //   {cluster} {cluster_data}              the cluster's name; a large directory of all nodes

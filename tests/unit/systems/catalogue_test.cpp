@@ -50,6 +50,7 @@ TEST_P(CatalogueTest, IsReadableAndOwesNoTimer) {
   ASSERT_EQ(experiment->needs.systems.size(), 1U);
   std::set<std::string> known = timers_of(experiment->needs.systems[0]);
   known.insert("replicas");
+  known.insert("predicted_waiting");  // from what adapters tell of members and apps
 
   std::vector<Expression> expressions = experiment->steady.holds;
   if (experiment->limits.abort_if) expressions.push_back(*experiment->limits.abort_if);

@@ -211,7 +211,7 @@ TEST_F(SwarmTest, CountsWhatTheSchedulerClaims) {
 
 TEST_F(SwarmTest, TasksOfWhatIsNotKnownYetAreUnknownNotZero) {
   const auto before = adapter_->interpret(answer(kM1, "swarm/tasks", fixture("swarm-tasks.json")));
-  EXPECT_EQ(before.size(), 3U);
+  EXPECT_EQ(before.size(), 3U + 1U);  // of the zones, and what waits
   EXPECT_TRUE(all_unknown(before));
   introduce();
   json fresh = json::parse(fixture("swarm-tasks.json"));
@@ -246,6 +246,7 @@ TEST_F(SwarmTest, SeedsWhatWillExistAsUnknown) {
     for (const Sample& sample : samples) ++seeded[sample.signal];
   }
   EXPECT_EQ(seeded, (std::map<std::string, std::size_t>{{"app.instances", 2 * 3 + 3},
+                                                        {"app.waiting", 2},
                                                         {"master.leads", 2},
                                                         {"master.serves", 2},
                                                         {"master.up", 2},

@@ -45,6 +45,7 @@ TEST_F(Template, FillsInTheNode) {
             "/run/zonequake/testbed/small/m1 /var/lib/zonequake/testbed/small/m1");
   EXPECT_EQ(ok("{netns} {cgroup}"), "zq-small-m1 /zonequake/small/nodes/m1");
   EXPECT_EQ(ok("{label:disk}"), "ssd");
+  EXPECT_EQ(ok("{label:disk|hdd} {label:colour|red} {label:colour|}"), "ssd red ");
 }
 
 TEST_F(Template, FillsInTheAgentAndTheCluster) {
