@@ -23,7 +23,7 @@ struct RunArguments {
   std::vector<std::string> experiments;
   std::string cluster;
   std::string db = default_db();
-  std::string agent;
+  std::string agent, bin_dir;
   std::vector<std::string> labels;
   std::string lease = "3s", orphan = "10s";
   double probe_rate = 50;
@@ -91,6 +91,7 @@ Status make_testbed(const RunArguments& arguments, const Cluster& cluster, Owned
                     std::FILE* out) {
   TestbedOptions options;
   options.agent_binary = arguments.agent;
+  options.bin_dir = arguments.bin_dir;
   options.progress = [out](const std::string& line) {
     std::fputs(("  " + line + "\n").c_str(), out);
     std::fflush(out);
@@ -233,6 +234,9 @@ void add_run_command(CLI::App& app, int& exit_code) {
   run->add_flag("--keep", arguments->keep, "With --testbed: leave the cluster up afterwards");
   run->add_option("--agent", arguments->agent, "With --testbed: the agent's binary")
       ->capture_default_str();
+  run->add_option(
+      "--bin-dir", arguments->bin_dir,
+      "With --testbed: where programs that its recipe names are looked for before PATH");
   run->add_option("--db", arguments->db, kDbHelp)->capture_default_str();
   run->add_option("--label,-l", arguments->labels,
                   "KEY=VALUE to find and compare runs by; may be given several times")

@@ -18,7 +18,7 @@ namespace zq {
 namespace {
 
 struct TestbedArguments {
-  std::string cluster, name, agent, node;
+  std::string cluster, name, agent, bin_dir, node;
   std::vector<std::string> command;
   bool all = false, json = false;
 };
@@ -53,6 +53,7 @@ Result<int> bring_up(const TestbedArguments& arguments) {
   ZQ_TRY(const Cluster cluster, load_cluster(arguments.cluster));
   TestbedOptions options;
   ZQ_TRY(options.agent_binary, agent_binary(arguments.agent));
+  options.bin_dir = arguments.bin_dir;
   options.stop = interrupt_token();
   options.progress = [](const std::string& line) {
     fmt::print("{}\n", line);
@@ -159,6 +160,9 @@ void add_testbed_command(CLI::App& app, int& exit_code) {
   up->add_option("--cluster,-c", arguments->cluster, "Cluster file with a [testbed]")->required();
   up->add_option("--agent", arguments->agent,
                  "The agent's binary (default: zonequake-agent beside zonequake)");
+  up->add_option(
+      "--bin-dir", arguments->bin_dir,
+      "Where programs that the recipe names (mesos-master ...) are looked for before PATH");
   runs(up, bring_up);
 
   CLI::App* down = testbed->add_subcommand("down", "Remove a testbed and all that belongs to it");

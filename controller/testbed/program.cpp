@@ -5,6 +5,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "controller/testbed/programs.h"
+
 namespace zq::testbed {
 namespace {
 
@@ -184,13 +186,18 @@ Status check_steps(const Recipe& recipe, const TemplateContext& context) {
   return {};
 }
 
-Status check_needs(const Recipe& recipe) {
+Status check_needs(const Recipe& recipe, const std::string& bin_dir) {
   std::string missing;
   std::string packages;
   for (const auto& [file, package] : recipe.needs) {
-    if (::access(file.c_str(), R_OK) == 0) continue;
-    missing += (missing.empty() ? "" : ", ") + file;
-    packages += " " + package;
+    if (file.starts_with('/')) {
+      if (::access(file.c_str(), R_OK) == 0) continue;
+      missing += (missing.empty() ? "" : ", ") + file;
+      packages += " " + package;
+    } else if (!find_program(file, bin_dir)) {
+      return fail(ErrorCode::kInput, "the testbed's recipe needs {} ({}), which is {}", file,
+                  package, where_it_is_not(bin_dir));
+    }
   }
   if (missing.empty()) return {};
   return fail(ErrorCode::kInput, "the testbed's recipe needs {}; install it: apt-get install{}",

@@ -57,7 +57,7 @@ Result<SpawnRequest> plan_step(const StepRecipe& step, const StepTarget& target,
 // All steps once with made-up captures, so that a mistake shows before anything is started.
 Status check_steps(const Recipe& recipe, const TemplateContext& context);
 // The recipe's [needs]; kInput with the package to install.
-Status check_needs(const Recipe& recipe);
+Status check_needs(const Recipe& recipe, const std::string& bin_dir = {});
 
 nlohmann::json to_json(const Launch& launch);
 Result<Launch> launch_from_json(const nlohmann::json& json);

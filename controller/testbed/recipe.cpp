@@ -17,7 +17,12 @@ class Reader {
 
   Recipe read(TomlTable& root) {
     Recipe recipe;
-    recipe.needs = pairs(root, "needs", "/");
+    recipe.needs = pairs(root, "needs", "");
+    for (const auto& [file, package] : recipe.needs) {
+      if (file.starts_with('/') || file.find('/') == std::string::npos) continue;
+      report_.add(root.value_position("needs"),
+                  "[needs]: '{}' must start with '/', or be a program's name", file);
+    }
     // Only these are per network namespace: anything else would change the whole machine.
     recipe.sysctls = pairs(root, "sysctl", "net.");
     for (const auto& [name, value] : recipe.sysctls) {

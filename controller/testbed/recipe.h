@@ -3,6 +3,8 @@
 //
 //   [needs]                       # files that must be there, and the package that brings them
 //   "/usr/bin/etcd" = "etcd-server"
+//   "mesos-master" = "Apache Mesos"      # by name: in --bin-dir or on PATH; and where it comes
+//   from
 //
 //   [sysctl]                      # in every node's network namespace; one that the kernel does not
 //   "net.ipv4.tcp_rto_max_ms" = 1000   # have is noted, not an error
@@ -89,7 +91,7 @@ struct StepRecipe {
 };
 
 struct Recipe {
-  std::vector<std::pair<std::string, std::string>> needs;    // file, package
+  std::vector<std::pair<std::string, std::string>> needs;    // file or program, package
   std::vector<std::pair<std::string, std::string>> sysctls;  // dotted name, value
   std::vector<ProcessRecipe> processes;
   std::vector<StepRecipe> steps;

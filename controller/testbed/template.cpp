@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "controller/testbed/programs.h"
 #include "experiments/hint.h"
 
 namespace zq::testbed {
@@ -72,7 +73,12 @@ class Expander {
       ZQ_TRY(const auto nodes, select(*rest));
       return std::to_string(nodes.size());
     }
+    if (const auto rest = after_word(inside, "majority")) {
+      ZQ_TRY(const auto nodes, select(*rest));
+      return std::to_string(nodes.size() / 2 + 1);
+    }
     if (inside.starts_with("label:")) return label(std::string(inside.substr(6)));
+    if (inside.starts_with("bin:")) return program(std::string(inside.substr(4)));
     if (inside.starts_with("var:")) return variable(std::string(inside.substr(4)));
     return plain(std::string(inside));
   }
@@ -132,6 +138,11 @@ class Expander {
     if (found != context_.node->labels.end()) return found->second;
     if (bar != std::string::npos) return text.substr(bar + 1);
     return error("node {} has no label '{}'", context_.node->name, key);
+  }
+
+  Result<std::string> program(const std::string& name) const {
+    if (auto found = find_program(name, context_.bin_dir)) return std::move(*found);
+    return error("the program '{}' is {}", name, where_it_is_not(context_.bin_dir));
   }
 
   Result<std::string> variable(const std::string& name) const {

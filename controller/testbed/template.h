@@ -7,9 +7,11 @@
 //   {netns} {cgroup}                      name under /run/netns; path for cgroups of its own making
 //   {cluster} {cluster_data}              the cluster's name; a large directory of all nodes
 //   {agent_binary} {agent_dir}            zonequake-agent, and the directory that holds it
+//   {bin:NAME}                            a program's absolute path: in --bin-dir, or else on PATH
 //   {app} {replicas} {port_first} {port_last}   of the app at hand, in steps with per = "app"
 //   {var:NAME}                            what an earlier step captured
 //   {count SELECTOR}                      number of nodes
+//   {majority SELECTOR}                   the smallest majority of them
 //   {first SELECTOR; BODY}                BODY for the first node selected
 //   {each SELECTOR; SEPARATOR; BODY}      BODY for every node selected, joined
 //   {{ and }}                             literal braces
@@ -29,6 +31,7 @@ namespace zq::testbed {
 struct TemplateContext {
   const Cluster* cluster = nullptr;
   std::string agent_binary;
+  std::string bin_dir;                                       // of {bin:NAME}; empty: PATH alone
   const Node* node = nullptr;                                // none: node variables are errors
   const AppSpec* app = nullptr;                              // likewise
   const std::map<std::string, std::string>* vars = nullptr;  // likewise

@@ -67,7 +67,7 @@ Result<Plan> make_plan(const Cluster& cluster, const testbed::TemplateContext& c
   Plan plan;
   ZQ_TRY(plan.addresses, testbed::plan_addresses(cluster));
   ZQ_TRY(plan.recipe, testbed::load_recipe(cluster.testbed->recipe));
-  ZQ_CHECK(testbed::check_needs(plan.recipe));
+  ZQ_CHECK(testbed::check_needs(plan.recipe, context.bin_dir));
   ZQ_CHECK(testbed::check_steps(plan.recipe, context));
   plan.state.cluster = cluster.name;
   plan.state.netns = testbed::netns_names(Layout{cluster.name}, plan.addresses);
@@ -242,6 +242,7 @@ Result<Testbed> Testbed::up(const Cluster& cluster, const TestbedOptions& option
   testbed::TemplateContext context;
   context.cluster = &cluster;
   context.agent_binary = options.agent_binary;
+  context.bin_dir = options.bin_dir;
   ZQ_TRY(Plan plan, make_plan(cluster, context));
   ZQ_TRY(const StateLock lock, claim(plan, options));
   Status built = Builder(plan, context, options).build();

@@ -16,7 +16,8 @@
 namespace zq {
 
 struct TestbedOptions {
-  std::string agent_binary;                          // absolute path of zonequake-agent
+  std::string agent_binary;  // absolute path of zonequake-agent
+  std::string bin_dir;       // where recipes' programs are looked for before PATH; may be empty
   std::function<void(const std::string&)> progress;  // one line per step; may be empty
   std::stop_token stop;                              // asked to stop: up() tears down, kCancelled
 };
