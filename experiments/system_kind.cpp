@@ -14,10 +14,12 @@ struct Kind {
 
 constexpr std::array kKinds{
     Kind{.name = "swarm", .scheduler = true, .masters = true, .voters = Voters::kMasters},
+    Kind{.name = "pacemaker", .scheduler = true, .masters = true, .voters = Voters::kMasters},
     Kind{.name = "mesos", .masters = true, .voters = Voters::kMasters},
     Kind{.name = "marathon", .scheduler = true},
     Kind{.name = "zookeeper", .coordinator = true, .writes = true, .voters = Voters::kAll},
     Kind{.name = "etcd", .coordinator = true, .writes = true, .voters = Voters::kAll},
+    Kind{.name = "redis-sentinel", .coordinator = true, .writes = true, .voters = Voters::kAll},
 };
 
 Kind find_kind(std::string_view name) {

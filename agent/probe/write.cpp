@@ -204,8 +204,11 @@ Result<std::unique_ptr<RunningWorkload>> start_write(const zonequake::Probe& pro
     ZQ_TRY(target, open_etcd(std::move(options)));
   } else if (write.kind() == "zookeeper") {
     ZQ_TRY(target, open_zookeeper(std::move(options)));
+  } else if (write.kind() == "redis-sentinel") {
+    ZQ_TRY(target, open_redis_sentinel(std::move(options)));
   } else {
-    return fail(ErrorCode::kInput, "a write probe knows 'etcd' and 'zookeeper', not '{}'",
+    return fail(ErrorCode::kInput,
+                "a write probe knows 'etcd', 'redis-sentinel' and 'zookeeper', not '{}'",
                 write.kind());
   }
   return std::make_unique<Workload>(std::move(target), std::move(stop),

@@ -42,6 +42,7 @@ struct WriteTargetOptions {
 
 Result<std::unique_ptr<WriteTarget>> open_etcd(WriteTargetOptions options);
 Result<std::unique_ptr<WriteTarget>> open_zookeeper(WriteTargetOptions options);
+Result<std::unique_ptr<WriteTarget>> open_redis_sentinel(WriteTargetOptions options);
 
 // `probe` must hold a WriteProbe. Fails when the kind, endpoint or prefix cannot be right, and for
 // a probe that starts with reading back.

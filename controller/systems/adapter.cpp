@@ -9,11 +9,14 @@ namespace {
 using Factory = Result<std::unique_ptr<Adapter>> (*)(const Cluster&, const SystemSpec&);
 
 const std::map<std::string, Factory>& factories() {
-  static const std::map<std::string, Factory> kFactories{{"etcd", make_etcd_adapter},
-                                                         {"marathon", make_marathon_adapter},
-                                                         {"mesos", make_mesos_adapter},
-                                                         {"swarm", make_swarm_adapter},
-                                                         {"zookeeper", make_zookeeper_adapter}};
+  static const std::map<std::string, Factory> kFactories{
+      {"etcd", make_etcd_adapter},
+      {"marathon", make_marathon_adapter},
+      {"mesos", make_mesos_adapter},
+      {"pacemaker", make_pacemaker_adapter},
+      {"redis-sentinel", make_redis_sentinel_adapter},
+      {"swarm", make_swarm_adapter},
+      {"zookeeper", make_zookeeper_adapter}};
   return kFactories;
 }
 

@@ -47,6 +47,25 @@ inline constexpr double kPeerStreamDead = 5;  // rafthttp: read and write time-o
 inline constexpr double kPeerDialBase = 1;    // dial time-out is this + the election time-out
 }  // namespace etcd
 
+// Redis Sentinel 3 to 7 (sentinel.c).
+namespace sentinel {
+inline constexpr double kPing = 1;          // SENTINEL_PING_PERIOD, SENTINEL_ASK_PERIOD
+inline constexpr double kDesync = 1;        // SENTINEL_MAX_DESYNC
+inline constexpr double kMaxElection = 10;  // SENTINEL_ELECTION_TIMEOUT
+inline constexpr double kPromote = 1;       // INFO each second while a master is down
+inline constexpr double kReconnect = 15;    // SENTINEL_MIN_LINK_RECONNECT_PERIOD
+inline constexpr double kConvert = 8;       // 4 x SENTINEL_PUBLISH_PERIOD
+inline constexpr double kInfo = 10;         // SENTINEL_INFO_PERIOD
+inline constexpr double kSync = 5;          // allowance: a full copy of little data
+}  // namespace sentinel
+
+// Pacemaker 2.1 on Corosync 3: allowances, for there is no bound in either but for the membership.
+namespace pacemaker {
+inline constexpr double kTokenRotation = 0.5;  // the token's longest round on a busy machine
+inline constexpr double kElection = 8;         // DC's election, and until all nodes have joined it
+inline constexpr double kTransition = 5;       // probes and what goes before a start
+}  // namespace pacemaker
+
 // Mesos 1.0 to 1.12.
 namespace mesos {
 inline constexpr double kAgentPing = 15;           // master: --agent_ping_timeout

@@ -66,4 +66,19 @@ Result<std::unique_ptr<Adapter>> make_zookeeper_adapter(const Cluster& cluster,
 Result<std::unique_ptr<Adapter>> make_etcd_adapter(const Cluster& cluster,
                                                    const SystemSpec& system);
 
+// Endpoint: the sentinel on each node, "{ip}:26379"; its Redis server is asked at the same address
+// and port 6379, both through /usr/bin/redis-cli of the node. Options:
+//   master  the name that the sentinels know the master by (default "mymaster")
+Result<std::unique_ptr<Adapter>> make_redis_sentinel_adapter(const Cluster& cluster,
+                                                             const SystemSpec& system);
+
+// Endpoint: "exec:", or "exec:PATH" of a program that runs the command that it is given where the
+// node's daemons are (command_endpoint.h). The nodes' names are those of the cluster file. The DC
+// is leading master and scheduler, while its partition has a quorum. An app's instances are
+// resources of its name, "NAME-1", "NAME-2" ... or a clone's "NAME:0" ... Options:
+//   accepts  "false" leaves out scheduler.accepts, a change of the cluster information base that
+//            changes nothing: cibadmin --modify of the cluster's property set every 5 s
+Result<std::unique_ptr<Adapter>> make_pacemaker_adapter(const Cluster& cluster,
+                                                        const SystemSpec& system);
+
 }  // namespace zq

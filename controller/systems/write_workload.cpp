@@ -5,7 +5,9 @@
 
 #include "controller/systems/endpoint.h"
 #include "controller/systems/json.h"
+#include "controller/systems/options.h"
 #include "controller/systems/placement.h"
+#include "controller/systems/redis_answers.h"
 #include "experiments/system_kind.h"
 
 namespace zq {
@@ -82,14 +84,17 @@ Result<std::unique_ptr<WriteWorkload>> make_write_workload(const Cluster& cluste
                                                            const std::string& run, Nanos every) {
   if (!takes_writes(system.kind)) {
     return fail(ErrorCode::kInput,
-                "{}: there is no write workload for system '{}' of kind {}; zookeeper and etcd "
-                "have one",
+                "{}: there is no write workload for system '{}' of kind {}; zookeeper, etcd and "
+                "redis-sentinel have one",
                 system.position.to_string(), system.name, system.kind);
   }
   ZQ_TRY(std::vector<Place> servers, places_of(cluster, system));
   for (Place& server : servers) {
     if (system.kind == "zookeeper") {
       ZQ_CHECK(parse_host_port(system, server.endpoint));
+    } else if (system.kind == "redis-sentinel") {
+      ZQ_CHECK(parse_host_port(system, server.endpoint));
+      server.endpoint += "/" + option_text(system, "master", kRedisMaster);
     } else {
       ZQ_TRY(const HttpEndpoint endpoint, parse_http_endpoint(system, server.endpoint));
       if (!endpoint.unix_socket.empty()) {

@@ -167,8 +167,77 @@ class ZooKeeper : public Store {
   }
 };
 
+// A server, and a sentinel that watches it.
+class Redis : public Store {
+ public:
+  [[nodiscard]] std::string kind() const override { return "redis-sentinel"; }
+  [[nodiscard]] std::string endpoint() const override {
+    return fmt::format("{}:26379/main", host_);
+  }
+  bool remove(const std::string& prefix, const std::string& name) override {
+    return run(client({"DEL", prefix + name})) == "1\n";
+  }
+  bool overwrite(const std::string& prefix, const std::string& name) override {
+    return run(client({"SET", prefix + name, "other"})) == "OK\n";
+  }
+  bool add(const std::string& prefix, const std::string& name) override {
+    return overwrite(prefix, name);
+  }
+  std::vector<std::string> names(const std::string& prefix) override {
+    std::vector<std::string> names = lines_of(run(client({"KEYS", prefix + "*"})));
+    for (std::string& name : names) name.erase(0, prefix.size());
+    return names;
+  }
+
+ protected:
+  std::vector<std::string> command() override {
+    const auto config = dir_.path() / "sentinel.conf";
+    std::ofstream(config) << fmt::format(
+        "bind {0}\nport 26379\nprotected-mode no\nsentinel monitor main {0} 6379 1\n", host_);
+    sentinel_.reset();
+    sentinel_ = std::make_unique<ChildProcess>(
+        std::vector<std::string>{"/usr/bin/redis-sentinel", config}, dir_.path() / "sentinel.log");
+    return {"/usr/bin/redis-server",
+            "--bind",
+            host_,
+            "--port",
+            "6379",
+            "--dir",
+            dir_.path(),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--protected-mode",
+            "no"};
+  }
+  [[nodiscard]] zonequake::Probe readiness() const override {
+    zonequake::Probe probe = make_probe("ready", 50);
+    for (const std::string& word :
+         {std::string("sh"), std::string("-c"),
+          fmt::format("redis-cli -h {0} PING | grep -q PONG && redis-cli -h {0} -p 26379 PING",
+                      host_)}) {
+      probe.mutable_exec()->add_argv(word);
+    }
+    return probe;
+  }
+  [[nodiscard]] bool is_ready(const Observation& answer) const override {
+    return answer.body() == "PONG\n";
+  }
+
+ private:
+  [[nodiscard]] std::vector<std::string> client(const std::vector<std::string>& words) const {
+    std::vector<std::string> argv{"redis-cli", "-h", host_};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return argv;
+  }
+
+  std::unique_ptr<ChildProcess> sentinel_;
+};
+
 }  // namespace
 
+std::unique_ptr<Store> make_redis() { return std::make_unique<Redis>(); }
 std::unique_ptr<Store> make_etcd() { return std::make_unique<Etcd>(); }
 std::unique_ptr<Store> make_zookeeper() { return std::make_unique<ZooKeeper>(); }
 

@@ -42,5 +42,6 @@ class Store {
 
 std::unique_ptr<Store> make_etcd();
 std::unique_ptr<Store> make_zookeeper();
+std::unique_ptr<Store> make_redis();
 
 }  // namespace zq::probe_test

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "tests/integration/probe/stores.h"
 
@@ -133,8 +134,13 @@ TEST_P(WriteWorkloadTest, HangingServerMakesFailuresThatMayBeThere) {
   EXPECT_LE(count_of(*result, "unexpected"), count_of(*result, "failed"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, WriteWorkloadTest, testing::Values(&make_etcd, &make_zookeeper),
-                         [](const auto& store) { return store.index == 0 ? "etcd" : "zookeeper"; });
+std::string store_name(const testing::TestParamInfo<std::unique_ptr<Store> (*)()>& store) {
+  constexpr std::array kNames{"etcd", "zookeeper", "redis"};
+  return kNames.at(store.index);
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, WriteWorkloadTest,
+                         testing::Values(&make_etcd, &make_zookeeper, &make_redis), store_name);
 
 TEST(WriteProbe, WhatCannotBeWrittenToIsFailed) {
   const auto outcome = [](const char* kind, const char* endpoint, const char* prefix) {
@@ -152,6 +158,9 @@ TEST(WriteProbe, WhatCannotBeWrittenToIsFailed) {
   EXPECT_EQ(outcome("zookeeper", "http://127.0.0.1:1", "/a/"), Observation::FAILED);
   EXPECT_EQ(outcome("zookeeper", "127.0.0.1:1", "a/"), Observation::FAILED);
   EXPECT_EQ(outcome("zookeeper", "127.0.0.1:1", "//"), Observation::FAILED);
+  EXPECT_EQ(outcome("redis-sentinel", "127.0.0.1:1", "/a/"), Observation::FAILED);
+  EXPECT_EQ(outcome("redis-sentinel", "127.0.0.1:x/main", "/a/"), Observation::FAILED);
+  EXPECT_EQ(outcome("redis-sentinel", "127.0.0.1:1/", "/a/"), Observation::FAILED);
 }
 
 TEST(WriteProbe, ReadingBackWithoutAWorkloadIsFailed) {
@@ -167,11 +176,13 @@ TEST(WriteProbe, ReadingBackWithoutAWorkloadIsFailed) {
 
 TEST(WriteProbe, StopsSoonWithAServerThatNeverAnswers) {
   const Server server = Server::tcp(hang);
-  for (const bool etcd : {true, false}) {
+  const std::string address = fmt::format("127.0.0.1:{}", server.port());
+  for (const auto& [kind, endpoint] :
+       {std::pair{"etcd", server.url("")}, std::pair{"zookeeper", address},
+        std::pair{"redis-sentinel", address + "/main"}}) {
     zonequake::Probe probe = make_probe("write", 20, 60'000);
-    probe.mutable_write()->set_kind(etcd ? "etcd" : "zookeeper");
-    probe.mutable_write()->set_endpoint(etcd ? server.url("")
-                                             : fmt::format("127.0.0.1:{}", server.port()));
+    probe.mutable_write()->set_kind(kind);
+    probe.mutable_write()->set_endpoint(endpoint);
     probe.mutable_write()->set_prefix("/zonequake/x/");
     Collector collector;
     ProbeEngine engine(collector.sink());

@@ -44,6 +44,7 @@ class TemporaryFolder {
     std::ofstream(path_ + "/" + name) << text;
     return path_ + "/" + name;
   }
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   std::string path_;

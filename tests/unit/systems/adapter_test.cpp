@@ -16,8 +16,8 @@ std::string error_for(const Cluster& cluster) {
 }
 
 TEST(AdapterTest, KnowsItsKinds) {
-  EXPECT_EQ(adapter_kinds(),
-            (std::vector<std::string>{"etcd", "marathon", "mesos", "swarm", "zookeeper"}));
+  EXPECT_EQ(adapter_kinds(), (std::vector<std::string>{"etcd", "marathon", "mesos", "pacemaker",
+                                                       "redis-sentinel", "swarm", "zookeeper"}));
   Cluster cluster = coordinator_cluster("zookeper", "{ip}:2181");
   EXPECT_NE(error_for(cluster).find("did you mean 'zookeeper'"), std::string::npos);
 }
