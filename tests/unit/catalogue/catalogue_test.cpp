@@ -60,7 +60,9 @@ TEST(Catalogue, EachExperimentIsPlannedOnAClusterOfOurs) {
 }
 
 TEST(Catalogue, SameFilesRunOnMesosAndOnSwarm) {
-  const auto one_zone = names_that_run(kShipped / "swarm-one-zone.toml");
+  auto one_zone = names_that_run(kShipped / "swarm-one-zone.toml");
+  one_zone.erase(
+      "t1-c1b-capacity-short");  // reads Swarm's reservations; t1-c1-capacity-short is the other
   const auto cross_zone = names_that_run(kShipped / "swarm-cross-zone.toml");
   EXPECT_GT(one_zone.size(), 10U);
   EXPECT_GT(cross_zone.size(), 5U);
