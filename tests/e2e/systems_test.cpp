@@ -35,6 +35,25 @@ TEST_P(Systems, BehaveAsPredicted) {
   EXPECT_TRUE(work.leftovers().empty()) << work.leftovers().front();
 }
 
+// A real system for which a sentence of the page is false: the judge must say so, and by which
+// observation. A master that is cut off with its clients goes on acknowledging what is lost at the
+// heal.
+TEST(UnsoundSystems, RedisSentinelLosesAcknowledgedWrites) {
+  Workspace work("redis-sentinel-3.toml");
+  const auto done = run_to_end(work.run_command("t2-c6-coordinator-leader-zone"), seconds(420));
+  EXPECT_EQ(done.exit_code, 1) << done.out << done.err;
+  const Store store = work.store();
+  EXPECT_EQ(value_of(store.run(1)).verdict, RunVerdict::kFailed);
+  std::map<std::string, std::string> verdicts;
+  for (const VerdictRecord& one : value_of(store.verdicts(1))) {
+    verdicts[one.expectation] = one.verdict;
+  }
+  EXPECT_EQ(verdicts["old-leader-gives-up"], "refuted") << done.out;
+  EXPECT_EQ(verdicts["nothing-acknowledged-is-lost"], "refuted") << done.out;
+  EXPECT_EQ(verdicts["new-leader-elsewhere"], "confirmed") << done.out;
+  EXPECT_TRUE(work.leftovers().empty()) << work.leftovers().front();
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, Systems,
     ::testing::Values(
