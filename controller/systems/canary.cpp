@@ -102,8 +102,8 @@ std::unique_ptr<Adapter> make_canary_adapter(const Cluster& cluster, const AppSp
     std::ranges::move(node_places(cluster, other), std::back_inserter(places));
   }
   std::ranges::sort(places, {}, &Place::id);
-  const auto repeated = std::ranges::unique(places, {}, &Place::id);
-  places.erase(repeated.begin(), repeated.end());
+  const auto same = [](const Place& a, const Place& b) { return a.id == b.id; };
+  places.erase(std::unique(places.begin(), places.end(), same), places.end());
   return std::make_unique<CanaryAdapter>(app, std::move(places));
 }
 
