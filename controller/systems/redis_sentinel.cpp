@@ -41,8 +41,8 @@ class RedisSentinelAdapter final : public Adapter {
   std::vector<NodeProbe> probes() const override {
     std::vector<NodeProbe> probes = tcp_.probes();
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      const auto ask = [&](const char* what, std::uint16_t port, std::vector<std::string> words,
-                           Nanos interval) {
+      const auto ask = [&](const char* what, std::uint16_t port,
+                           const std::vector<std::string>& words, Nanos interval) {
         probes.push_back(new_probe(places_[i], system_ + "/" + what, interval, kTimeout));
         auto& exec = *probes.back().probe.mutable_exec();
         for (const std::string& word :
