@@ -32,6 +32,7 @@ Kind find_kind(std::string_view name) {
 const std::vector<std::string>& system_kinds() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names;
+    names.reserve(kKinds.size());
     for (const Kind& kind : kKinds) names.emplace_back(kind.name);
     return names;
   }();
