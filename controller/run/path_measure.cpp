@@ -381,12 +381,6 @@ MeasurementRecord throughput_record(const std::string& stage, const std::string&
                                     const std::string& to, const std::string& address,
                                     double asked_bps, double measured_bps, bool held_back) {
   constexpr double kLeast = 0.9;
-  // A class may send 10 ms of its rate at once (agent/dataplane/shaper_numbers.cpp), in
-  // kThroughputTime.
-  constexpr double kMost = 1.005;
-  // Over a long or lossy path, what had come before the measurement out of order is delivered in
-  // it.
-  constexpr double kMostHeldBack = 1.1;
   MeasurementRecord record;
   record.stage = stage;
   record.from = from;
@@ -396,7 +390,7 @@ MeasurementRecord throughput_record(const std::string& stage, const std::string&
   record.asked = asked_bps / 1e6;
   record.measured = measured_bps / 1e6;
   record.low = held_back ? 0 : kLeast * record.asked;
-  record.high = (held_back ? kMostHeldBack : kMost) * record.asked;
+  record.high = record.asked;
   record.samples = 1;
   record.within = record.low <= *record.measured && *record.measured <= record.high ? "yes" : "no";
   return record;

@@ -46,7 +46,7 @@ void allow_losses(std::vector<PathRecord>& records,
                   const std::vector<MeasurementRecord>& measurements);
 
 // Goodput of TCP under a cap: from 90 % (none, where something else than the cap may hold it back)
-// to all of it and the burst that it lets through at once.
+// to all of it.
 [[nodiscard]] MeasurementRecord throughput_record(const std::string& stage, const std::string& from,
                                                   const std::string& to, const std::string& address,
                                                   double asked_bps, double measured_bps,
